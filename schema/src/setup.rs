@@ -12,6 +12,10 @@ pub struct Surroundings {
     pub home: String,
     /// File systems that are mounted and that somebody may keep things on.
     pub mounts: Vec<MountedDrive>,
+    /// File systems that could be mounted and are not.
+    pub idle: Vec<IdleDrive>,
+    /// Whether whoever asks types `sudo` before what only root may do.
+    pub needs_sudo: bool,
     /// Folders that somebody may want to have backed up and that are there.
     pub folders: Vec<String>,
     /// The version of rsync; none where it cannot be run.
@@ -47,4 +51,27 @@ pub struct MountedDrive {
     pub bytes: Option<u64>,
     /// The bytes that are free.
     pub free: Option<u64>,
+}
+
+/// A file system that is not mounted: one that `/etc/fstab` names, or one on a drive that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleDrive {
+    /// What is mounted, as `/etc/fstab` names it, such as `LABEL=backup`; else the device.
+    pub source: String,
+    /// The device, such as `/dev/sdb1`; none where it is not there, and of what is on a server.
+    pub device: Option<String>,
+    /// Where `/etc/fstab` mounts it; none of what it does not name.
+    pub mount_point: Option<String>,
+    /// Its type, such as `ext4`.
+    pub file_system: String,
+    /// The name that it was given.
+    pub label: Option<String>,
+    /// Whether it is on a server.
+    pub distant: bool,
+    /// Whether a disk that it is on can be taken away.
+    pub removable: bool,
+    /// The bytes of the device; none where they are not known.
+    pub bytes: Option<u64>,
+    /// The whole disks that it is on.
+    pub disks: Vec<String>,
 }

@@ -69,16 +69,24 @@ pub(crate) struct Try {
 #[derive(Debug, Args)]
 #[command(
     after_help = "In a terminal it asks for what is not said and shows what it found: drives that are \
-mounted, home folders, rsync. Elsewhere it needs --mount-point, --source and --schedule, or --yes. As \
+mounted or could be, home folders, rsync. Elsewhere it needs --mount-point or --cloud, --source and \
+--schedule, or --yes. As \
 root it is for the machine, else for your own files. A README of all keys is written beside the \
 configuration. With --enable alone it makes the units of the configuration that is there.\n\n\
 Examples:\n  sudo backup setup\n  sudo backup setup --mount-point /mnt/backup --source /home --source /etc \
---schedule daily --enable\n  backup setup --dry-run --yes"
+--schedule daily --enable\n  backup setup --cloud nas: --source ~ --schedule daily\n  backup setup --dry-run --yes"
 )]
 pub(crate) struct Setup {
     /// Where the drive for the backups is mounted (local.mountPoint)
     #[arg(long, value_name = "DIR")]
     pub(crate) mount_point: Option<PathBuf>,
+    /// Copy to this remote of rclone, `name:` or `name:folder` (cloud.remote): without --mount-point to
+    /// nothing else, so that no drive is needed
+    #[arg(long, value_name = "REMOTE")]
+    pub(crate) cloud: Option<String>,
+    /// rclone's configuration (cloud.configFile) [default: the one that rclone takes by itself]
+    #[arg(long, value_name = "FILE", requires = "cloud")]
+    pub(crate) rclone_config: Option<PathBuf>,
     /// A folder or file to back up; once for each (local.sources)
     #[arg(long = "source", value_name = "PATH")]
     pub(crate) sources: Vec<PathBuf>,

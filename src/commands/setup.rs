@@ -5,6 +5,7 @@
 
 mod asking;
 mod enabling;
+mod places;
 mod telling;
 
 use std::{io::IsTerminal as _, path::Path};
@@ -48,6 +49,7 @@ pub(crate) fn set_up(arguments: &Setup, settings: &Settings, out: &Out) -> Resul
     let person = (!settings.json && !arguments.yes && std::io::stdin().is_terminal())
         .then(|| Person::new(settings, out, &found));
     let answers = asking::find_answers(arguments, &found, person.as_ref(), settings)?;
+    let found = look_again(person.as_ref(), &found);
     let text = answers.to_config_text();
     let config = check_new_config(&text)
         .map_err(|fault| settings.explain_fault(&settings.config_path, fault, out))?;
@@ -93,6 +95,11 @@ pub(crate) fn set_up(arguments: &Setup, settings: &Settings, out: &Out) -> Resul
     Ok(steps.code)
 }
 
+/// What there is now: while a person was asked, the drive may have been mounted.
+fn look_again(person: Option<&Person<'_>>, found: &Surroundings) -> Surroundings {
+    person.map_or_else(|| found.clone(), |_| look_around(&home_folder()))
+}
+
 /// What was decided besides the answers.
 struct Wishes {
     inits: bool,
@@ -108,6 +115,7 @@ fn wishes_of(
     found: &Surroundings,
 ) -> Result<Wishes> {
     let is_scheduled = answers.schedule != Schedule::ByHand;
+    let has_drive = answers.mount_point.is_some();
     if arguments.enable && !is_scheduled {
         return Err(invalid_input(
             "--enable needs a schedule: with `--schedule none` nothing starts backups",
@@ -115,7 +123,7 @@ fn wishes_of(
         ));
     }
     let mut wishes = Wishes {
-        inits: (arguments.init || arguments.yes) && !is_absent,
+        inits: has_drive && (arguments.init || arguments.yes) && !is_absent,
         enables: arguments.enable,
         installs: arguments.install,
     };
@@ -123,7 +131,7 @@ fn wishes_of(
         return Ok(wishes);
     };
     person.confirm_writing()?;
-    if !is_absent && !wishes.inits {
+    if has_drive && !is_absent && !wishes.inits {
         wishes.inits = person.agrees("Set the drive up for this machine now?")?;
     }
     if !wishes.enables && is_scheduled && found.has_systemd && !enabling::is_nix_made(found) {
@@ -143,6 +151,7 @@ fn wishes_of(
 fn only_enables(arguments: &Setup) -> bool {
     let Setup {
         mount_point,
+        cloud,
         sources,
         schedule,
         engine,
@@ -150,6 +159,7 @@ fn only_enables(arguments: &Setup) -> bool {
         ..
     } = arguments;
     let answers = mount_point.is_some()
+        || cloud.is_some()
         || !sources.is_empty()
         || schedule.is_some()
         || engine.is_some()
@@ -232,6 +242,9 @@ fn judge_answers(answers: &Answers, found: &Surroundings) -> Result<Vec<PlaceFau
         full_copies,
         ..
     } = answers;
+    let Some(mount_point) = mount_point else {
+        return Ok(Vec::new());
+    };
     let faults = judge_place(found, mount_point, sources, *full_copies);
     if let Some(fault) = faults.iter().find(|fault| fault.forbids) {
         let PlaceFault { message, hint, .. } = fault;

@@ -78,8 +78,8 @@ pub use self::{
     plan::{PlanRequest, PlannedRun},
     restore::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath},
     setup::{
-        README_HEADER, UnitPlace, WrittenConfig, check_new_config, look_around, look_at_source,
-        may_write_readme, readme_path, write_new_config,
+        README_HEADER, UnitPlace, WrittenConfig, check_new_config, list_remotes, look_around,
+        look_at_remote, look_at_source, may_write_readme, readme_path, write_new_config,
     },
     units::{
         ProgramDistrust, UnitChange, foretell_units, install_program, judge_program, write_units,

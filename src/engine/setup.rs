@@ -10,6 +10,7 @@ use std::{
 use chrono::Local;
 use executor::{
     Error,
+    cloud::rclone,
     error::Result,
     scan,
     service_manager::{self, ServiceManager},
@@ -29,6 +30,8 @@ use super::{ConfigFault, UnitChange, own_file::begins_with, write_units};
 pub const README_HEADER: &str = "<!-- Made by `backup setup`, which makes it anew. -->";
 /// Its name.
 const README: &str = "README.md";
+/// The program that copies to remotes.
+const RCLONE: &str = "rclone";
 /// Where root's units are.
 const SYSTEM_UNITS: &str = "/etc/systemd/system";
 /// Where rules of udev are.
@@ -49,6 +52,48 @@ pub fn look_at_source(path: &Path) -> Result<()> {
     found
         .map(|_| ())
         .map_err(|error| Error::io("look at", path.as_os_str().as_encoded_bytes(), error))
+}
+
+/// The configuration of rclone that has a remote: this one, or the one that rclone takes by itself; none where it
+/// has the remote from elsewhere. The remote itself is not asked.
+///
+/// # Errors
+/// Refused if rclone is not there, if its configuration has no such remote, or if others could read it.
+pub fn look_at_remote(remote: &str, config: Option<&AbsolutePath>) -> Result<Option<AbsolutePath>> {
+    if let Some(fault) = rclone::find_rclone(RCLONE).fault {
+        return Err(
+            Error::refused(format!("rclone cannot be run (cloud.remote): {fault}")).hint(
+                "install rclone (https://rclone.org/install), make the remote with `rclone config`, then do \
+                 this again",
+            ),
+        );
+    }
+    let file = config.cloned().or_else(|| rclone::default_config(RCLONE));
+    if let Some(file) = &file {
+        rclone::check_config(file)?;
+    }
+    if rclone::has_remote(RCLONE, file.as_ref(), remote) != Some(false) {
+        return Ok(file);
+    }
+    let name = remote.split(':').next().unwrap_or_default();
+    let there = rclone::list_remotes(RCLONE, file.as_ref()).unwrap_or_default();
+    let with = config.map_or_else(String::new, |file| {
+        format!(" --config={}", schema::shell::word(file.as_str()))
+    });
+    let makes = format!("`rclone{with} config` makes it");
+    let hint = match there.as_slice() {
+        [] => format!("{makes}; there is none yet"),
+        there => format!("{makes}; there is {}", there.join(", ")),
+    };
+    Err(Error::refused(format!("rclone has no remote `{name}:` (cloud.remote)")).hint(hint))
+}
+
+/// The remotes that rclone has by itself, such as `nas:`; none where it is not there.
+#[must_use]
+pub fn list_remotes() -> Vec<String> {
+    let file = rclone::default_config(RCLONE);
+    let remotes = file.and_then(|file| rclone::list_remotes(RCLONE, Some(&file)));
+    remotes.unwrap_or_default()
 }
 
 /// Checks a configuration that is not written yet, on the machine that it is for.

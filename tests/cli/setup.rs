@@ -260,6 +260,181 @@ fn a_folder_of_a_drive_is_no_mount_point() {
     drop(mounted);
 }
 
+/// A setup on a machine whose `/etc/fstab` is this; none where that cannot be had.
+fn run_with_fstab(test: &str, lab: &Lab, fstab: &str, arguments: &[&str]) -> Option<Ran> {
+    if is_missing(test, &["unshare", "mount"], true) {
+        return None;
+    }
+    if !Path::new("/etc/fstab").exists() {
+        skip(&format!("{test} because there is no /etc/fstab"));
+        return None;
+    }
+    lab.write("fstab", fstab);
+    let mut command = lab.bare("unshare");
+    let line = "mount --bind \"$0\" /etc/fstab && exec \"$@\"";
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", line])
+        .args([&lab.text("fstab"), PROGRAM])
+        .args(words(lab, arguments));
+    Some(run_command(command, arguments))
+}
+
+#[test]
+fn a_drive_that_fstab_names_and_that_is_not_mounted_is_told_with_the_command_that_mounts_it() {
+    let test = "a_drive_that_fstab_names_and_that_is_not_mounted";
+    let lab = Lab::short();
+    let mnt = lab.text("mnt");
+    let away = format!("LABEL=nowhere {mnt} ext4 nofail 0 2\n");
+    let share = format!("nas:/backup {mnt} nfs nofail,_netdev 0 0\n");
+    let flags = flags(&lab);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let Some(told) = run_with_fstab(test, &lab, &away, &flags) else {
+        return;
+    };
+    let told = told.expect(3).says("destination not mounted");
+    let told = told.hints(&format!("plug LABEL=nowhere in, then `mount {mnt}`"));
+    let told = told.says("mounts the drive: plug LABEL=nowhere in first");
+    assert!(!told.all().contains("findmnt"), "{told}");
+
+    let again = [&flags[..], &["--replace"]].concat();
+    let told = run_with_fstab(test, &lab, &share, &again)
+        .unwrap()
+        .expect(3);
+    let told = told.hints(&format!("`mount {mnt}`: /etc/fstab says"));
+    told.says("nfs, nas:/backup");
+    fs::remove_dir_all(lab.path("new")).unwrap();
+
+    // Nobody says where to: the whole of what is to be done is one line.
+    let unsaid = ["setup", "--yes"];
+    let told = run_with_fstab(test, &lab, &share, &unsaid).unwrap();
+    if told.all().contains("mounted are") || told.code != 2 {
+        return skip(&format!("the end of {test} because a drive is mounted"));
+    }
+    let told = told.says("no drive for backups is mounted");
+    let told = told.hints(&format!("`mount {mnt} && "));
+    told.hints(&format!(" setup --mount-point {mnt} --source "));
+    let told = run_with_fstab(test, &lab, &away, &unsaid)
+        .unwrap()
+        .expect(2);
+    told.hints(&format!("plug LABEL=nowhere in, then `mount {mnt} && "));
+    let told = run_with_fstab(test, &lab, "# nothing\n", &unsaid)
+        .unwrap()
+        .expect(2);
+    if !told.all().contains("could be:") {
+        told.hints("--cloud REMOTE");
+    }
+    assert!(!lab.path("new").exists());
+}
+
+/// A lab in whose home rclone has a remote `nas:`, a folder of the lab.
+fn lab_with_remote(test: &str) -> Option<Lab> {
+    if !crate::cloud_live::there_is_rclone(test) {
+        return None;
+    }
+    let lab = Lab::short();
+    fs::create_dir(lab.path("far")).unwrap();
+    let file = "user/.config/rclone/rclone.conf";
+    lab.write(
+        file,
+        &format!("[nas]\ntype = alias\nremote = {}\n", lab.text("far")),
+    );
+    fs::set_permissions(lab.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+    Some(lab)
+}
+
+#[test]
+fn without_a_drive_a_backup_in_the_cloud_takes_two_commands() {
+    let Some(lab) = lab_with_remote("without_a_drive_a_backup_in_the_cloud") else {
+        return;
+    };
+    let home = lab.text("home");
+    let setup = |more: &[&str]| {
+        let first = ["setup", "--source", &home, "--schedule", "daily"];
+        run(&lab, &[&first[..], more].concat())
+    };
+    for (more, code, says, hint) in [
+        (&["--cloud", "nas"][..], 2, "no remote of rclone", "nas:"),
+        (
+            &["--cloud", "other:"],
+            4,
+            "no remote `other:`",
+            "there is nas:",
+        ),
+        (
+            &["--cloud", "nas:", "--init"],
+            2,
+            "--init is about a drive",
+            "--mount-point",
+        ),
+        (
+            &["--cloud", "nas:", "--engine", "rsync"],
+            2,
+            "--engine",
+            "leave --engine out",
+        ),
+    ] {
+        setup(more).expect(code).says(says).hints(hint);
+    }
+    let mut command = lab.bare(PROGRAM);
+    let line = [
+        "setup",
+        "--cloud",
+        "nas:",
+        "--source",
+        &home,
+        "--schedule",
+        "none",
+    ];
+    command.args(words(&lab, &line)).env("PATH", "/nowhere");
+    run_command(command, &line)
+        .expect(4)
+        .hints("install rclone");
+    assert!(!lab.path("new").exists());
+
+    let told = setup(&["--cloud", "nas:", "--json"]).expect(0).json();
+    assert_eq!(told["initialized"], false);
+    assert_eq!(
+        read_json(&lab.path("new/config.json")),
+        json!({
+            "version": 1,
+            "local": {"enable": false, "sources": [home]},
+            "cloud": {
+                "enable": true,
+                "provider": "custom",
+                "remote": "nas:",
+                "configFile": lab.text("user/.config/rclone/rclone.conf"),
+            },
+            "schedule": {"enable": true, "frequency": "daily"},
+        })
+    );
+    // What it says to do next makes the backup.
+    let next = told["next"].as_array().unwrap().iter();
+    let lines: Vec<&str> = next.map(|step| step["command"].as_str().unwrap()).collect();
+    assert!(lines[1].ends_with(" now"), "{lines:?}");
+    let mut shell = lab.bare("/bin/sh");
+    shell.args(["-c", lines[1]]);
+    run_command(shell, &[lines[1]]).expect(0);
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let letter = format!("far/Backups/{host}/current{home}/ann/letter.txt");
+    assert_eq!(fs::read_to_string(lab.path(letter)).unwrap(), "dear all\n");
+}
+
+#[test]
+fn a_person_may_name_a_remote_where_a_drive_is_asked_for() {
+    let Some(lab) = lab_with_remote("a_person_may_name_a_remote") else {
+        return;
+    };
+    let typed = format!("other:\nnas:\n{}\nnone\ny\n", lab.text("home"));
+    let Some(told) = at_a_terminal(&lab, &["setup"], &typed) else {
+        return;
+    };
+    told.expect(0).says("no remote `other:`").says("wrote ");
+    let config = read_json(&lab.path("new/config.json"));
+    assert_eq!(config["cloud"]["remote"], "nas:");
+    assert_eq!(config["local"]["enable"], false);
+    run(&lab, &["check"]).expect(0);
+}
+
 /// Runs a setup in a terminal, where these lines are typed.
 fn at_a_terminal(lab: &Lab, arguments: &[&str], typed: &str) -> Option<Ran> {
     if !is_installed("script") {

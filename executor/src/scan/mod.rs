@@ -5,6 +5,7 @@ mod cost;
 mod databases;
 mod destination;
 mod held;
+mod idle_drives;
 pub(crate) mod lost;
 mod named;
 #[cfg(test)]

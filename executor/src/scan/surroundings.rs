@@ -14,7 +14,7 @@ use nix::{
 };
 use schema::setup::{MountedDrive, Surroundings};
 
-use super::find_rsync;
+use super::{find_rsync, idle_drives::find_idle_drives};
 use crate::{
     service_manager,
     sys::{
@@ -40,6 +40,8 @@ pub fn scan_surroundings(home: &Path) -> Surroundings {
     Surroundings {
         is_root: geteuid().is_root(),
         home: home.to_string_lossy().into_owned(),
+        needs_sudo: !geteuid().is_root() || std::env::var_os("SUDO_USER").is_some(),
+        idle: find_idle_drives(&mounts),
         mounts: mounts.iter().filter_map(look_at_drive).collect(),
         folders: find_folders(),
         rsync: find_rsync().version,
@@ -105,14 +107,14 @@ fn device_of(mount: &Mount) -> String {
 
 /// A whole disk.
 #[derive(Debug, PartialEq, Eq)]
-struct Disk {
-    name: String,
-    removable: bool,
+pub(super) struct Disk {
+    pub(super) name: String,
+    pub(super) removable: bool,
 }
 
 /// The whole disks that a device is on, by `/sys` (sysfs-block): of a partition its disk, of what is
 /// encrypted or put together all that is below it.
-fn disks_of(sys: &Path, device: &str) -> Vec<Disk> {
+pub(super) fn disks_of(sys: &Path, device: &str) -> Vec<Disk> {
     let mut disks = Vec::new();
     if let Ok(found) = sys.join("dev/block").join(device).canonicalize() {
         add_disks(&found, DEEPEST, &mut disks);

@@ -1,14 +1,16 @@
 //! What a person answered, and the configuration that it makes.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::calendar::schedule_expression;
 
 /// The answers to all questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answers {
-    /// `local.mountPoint`.
-    pub mount_point: String,
+    /// `local.mountPoint`; none where there are no snapshots on a drive.
+    pub mount_point: Option<String>,
+    /// `cloud`; none where nothing is copied there.
+    pub cloud: Option<Remote>,
     /// `local.sources`.
     pub sources: Vec<String>,
     /// `schedule`.
@@ -17,6 +19,40 @@ pub struct Answers {
     pub engine: CopyEngine,
     /// `local.allowFullCopies`.
     pub full_copies: bool,
+}
+
+/// Where rclone copies to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// `cloud.remote`: `name:` or `name:bucket`.
+    pub remote: String,
+    /// `cloud.configFile`; none where rclone has no file of its own.
+    pub config_file: Option<String>,
+}
+
+impl Remote {
+    /// The remote of Proton Drive, which has a provider of its own.
+    const PROTON: &str = "proton:";
+
+    /// Whether a text has the form of one, and is no path.
+    #[must_use]
+    pub fn is_remote(text: &str) -> bool {
+        let name = text.split_once(':').map(|(name, _)| name);
+        name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    }
+
+    fn to_json(&self) -> Value {
+        let mut cloud = Map::new();
+        cloud.insert("enable".to_owned(), json!(true));
+        if self.remote != Self::PROTON {
+            cloud.insert("provider".to_owned(), json!("custom"));
+            cloud.insert("remote".to_owned(), json!(self.remote));
+        }
+        if let Some(file) = &self.config_file {
+            cloud.insert("configFile".to_owned(), json!(file));
+        }
+        Value::Object(cloud)
+    }
 }
 
 /// When backups are made.
@@ -91,12 +127,16 @@ impl Answers {
     #[must_use]
     pub fn to_config_text(&self) -> String {
         let mut local = Map::new();
-        local.insert("enable".to_owned(), json!(true));
-        local.insert("mountPoint".to_owned(), json!(self.mount_point));
-        local.insert("requireMount".to_owned(), json!(true));
+        local.insert("enable".to_owned(), json!(self.mount_point.is_some()));
+        if let Some(mount_point) = &self.mount_point {
+            local.insert("mountPoint".to_owned(), json!(mount_point));
+            local.insert("requireMount".to_owned(), json!(true));
+        }
         local.insert("sources".to_owned(), json!(self.sources));
-        let is_rsync = self.engine == CopyEngine::Rsync;
-        local.insert("useRsync".to_owned(), json!(is_rsync));
+        if self.mount_point.is_some() {
+            let is_rsync = self.engine == CopyEngine::Rsync;
+            local.insert("useRsync".to_owned(), json!(is_rsync));
+        }
         if self.full_copies {
             local.insert("allowFullCopies".to_owned(), json!(true));
         }
@@ -104,7 +144,10 @@ impl Answers {
             Schedule::ByHand => json!({"enable": false}),
             Schedule::At(text) => json!({"enable": true, "frequency": text}),
         };
-        let document = json!({"version": 1, "local": local, "schedule": schedule});
+        let mut document = json!({"version": 1, "local": local, "schedule": schedule});
+        if let Some(cloud) = &self.cloud {
+            document["cloud"] = cloud.to_json();
+        }
         format!("{document:#}\n")
     }
 }
@@ -167,7 +210,8 @@ mod tests {
             ("none", CopyEngine::Builtin),
         ] {
             let answers = Answers {
-                mount_point: "/mnt/a \"b\"".to_owned(),
+                mount_point: Some("/mnt/a \"b\"".to_owned()),
+                cloud: None,
                 sources: vec!["/home/ann".to_owned(), "/etc".to_owned()],
                 schedule: Schedule::parse(schedule).unwrap(),
                 engine,
@@ -187,6 +231,38 @@ mod tests {
         assert!(Schedule::parse("now and then").is_err());
         assert_eq!(CopyEngine::parse("builtin"), Some(CopyEngine::Builtin));
         assert_eq!(CopyEngine::parse("tar"), None);
+    }
+
+    #[test]
+    fn a_remote_alone_makes_a_configuration_without_a_drive() {
+        let config_of = |mount_point: Option<&str>, remote: &str| {
+            let answers = Answers {
+                mount_point: mount_point.map(str::to_owned),
+                cloud: Some(Remote {
+                    remote: remote.to_owned(),
+                    config_file: Some("/root/rclone.conf".to_owned()),
+                }),
+                sources: vec!["/home/ann".to_owned()],
+                schedule: Schedule::At("daily".to_owned()),
+                engine: CopyEngine::Rsync,
+                full_copies: false,
+            };
+            let text = answers.to_config_text();
+            check_config(text.as_bytes()).unwrap().config
+        };
+        let alone = config_of(None, "nas:bucket");
+        assert!(!alone.local.enable && alone.cloud.enable);
+        assert_eq!(alone.local.sources.len(), 1);
+        assert_eq!(alone.cloud.remote.as_deref(), Some("nas:bucket"));
+        let file = alone.cloud.config_file.unwrap();
+        assert_eq!(file.as_str(), "/root/rclone.conf");
+        let both = config_of(Some("/mnt/backup"), "proton:");
+        assert!(both.local.enable && both.cloud.enable);
+        assert_eq!(both.cloud.remote, None);
+        assert!(Remote::is_remote("nas:") && Remote::is_remote("nas:a/b"));
+        for none in ["nas", "/mnt/a:b", ":x", ""] {
+            assert!(!Remote::is_remote(none), "{none}");
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use schema::{
     shell,
 };
 
-use super::places::{is_within, lacks_links, share_disk};
+use super::{
+    idle::{IdlePlace, idle_at},
+    places::{is_within, lacks_links, share_disk},
+};
 
 /// What is wrong with a place, or what a person should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,20 +98,35 @@ pub fn judge_place(
 /// That nothing is mounted at a place.
 fn absence(found: &Surroundings, mount_point: &str) -> PlaceFault {
     let above = mount_above(found, mount_point).filter(|above| above.mount_point != "/");
-    let hint = match above {
-        Some(above) => format!(
+    let hint = match (above, idle_at(found, mount_point)) {
+        (Some(above), _) => format!(
             "mount the drive there, or name the mount point that it is in: {}",
             above.mount_point
         ),
-        None => "mount the drive there: `lsblk -f` tells its name, and a line with `nofail` in \
+        (None, Some(idle)) => hint_of_idle(&idle),
+        (None, None) => {
+            "mount the drive there: `lsblk -f` tells its name, and a line with `nofail` in \
                  /etc/fstab mounts it each time"
-            .to_owned(),
+                .to_owned()
+        }
     };
     PlaceFault {
         forbids: false,
         is_absence: true,
         message: format!("destination not mounted: nothing is mounted at {mount_point}"),
         hint,
+    }
+}
+
+/// What to do with the drive that belongs there.
+fn hint_of_idle(idle: &IdlePlace) -> String {
+    let IdlePlace { about, command, .. } = idle;
+    match (&idle.lacks, idle.is_listed) {
+        (Some(lacks), _) => format!("{lacks}, then `{command}`"),
+        (None, true) => format!("`{command}`: /etc/fstab says what belongs there, {about}"),
+        (None, false) => format!(
+            "`{command}`: that is {about}; a line with `nofail` in /etc/fstab mounts it each time"
+        ),
     }
 }
 
@@ -128,6 +146,8 @@ pub fn mount_above<'a>(found: &'a Surroundings, path: &str) -> Option<&'a Mounte
 
 #[cfg(test)]
 mod tests {
+    use schema::setup::IdleDrive;
+
     use super::{super::places::tests::drive, *};
 
     fn found() -> Surroundings {
@@ -198,5 +218,26 @@ mod tests {
         assert!(faults[0].is_absence && faults[0].hint.ends_with(": /mnt/usb"));
         let faults = judge_place(&found(), "/mnt/none", &[], false);
         assert!(faults[0].hint.contains("nofail"));
+        let mut found = found();
+        let mut told = |mount_point: Option<&str>, device: Option<&str>| {
+            found.idle = vec![IdleDrive {
+                source: "LABEL=backup".to_owned(),
+                mount_point: mount_point.map(str::to_owned),
+                device: device.map(str::to_owned),
+                file_system: "ext4".to_owned(),
+                bytes: Some(8 << 30),
+                ..IdleDrive::default()
+            }];
+            judge_place(&found, "/mnt/none", &[], false)[0].hint.clone()
+        };
+        let hint = told(Some("/mnt/none"), Some("/dev/sdx1"));
+        assert!(hint.starts_with("`mount /mnt/none`: /etc/fstab"), "{hint}");
+        let hint = told(Some("/mnt/none"), None);
+        assert_eq!(hint, "plug LABEL=backup in, then `mount /mnt/none`");
+        let hint = told(None, Some("/dev/sdx1"));
+        assert!(
+            hint.starts_with("`mkdir -p /mnt/none && mount /dev/sdx1 /mnt/none`"),
+            "{hint}"
+        );
     }
 }

@@ -5,12 +5,14 @@
 //! say.
 
 mod answers;
+mod idle;
 mod judge;
 mod places;
 mod sources;
 
 pub use self::{
-    answers::{Answers, CopyEngine, Schedule, parse_choice, parse_folders},
+    answers::{Answers, CopyEngine, Remote, Schedule, parse_choice, parse_folders},
+    idle::{IdlePlace, idle_at, propose_idle},
     judge::{PlaceFault, judge_place, mount_above},
     places::{ProposedPlace, propose_place, propose_places},
     sources::{propose_engine, propose_sources},

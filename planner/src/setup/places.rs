@@ -66,16 +66,19 @@ pub fn propose_place(places: &[ProposedPlace]) -> Option<&ProposedPlace> {
 }
 
 fn suits(drive: &MountedDrive, found: &Surroundings) -> bool {
-    let is_systems = drive.mount_point == "/"
-        || drive.mount_point == "/home"
-        || drive.mount_point == "/run"
-        || (drive.mount_point.starts_with("/run/") && !drive.mount_point.starts_with(OF_DESKTOPS))
-        || OF_THE_SYSTEM
-            .iter()
-            .any(|folder| is_within(&drive.mount_point, folder));
+    let is_systems = is_of_the_system(&drive.mount_point);
     let root = found.mounts.iter().find(|mount| mount.mount_point == "/");
     let shares_disk = root.is_some_and(|root| share_disk(root, drive));
     drive.lasting && drive.writable && !is_systems && !shares_disk
+}
+
+/// Whether a mount point is one of the system's, where nobody's drive is.
+pub(super) fn is_of_the_system(mount_point: &str) -> bool {
+    ["/", "/home", "/run"].contains(&mount_point)
+        || (mount_point.starts_with("/run/") && !mount_point.starts_with(OF_DESKTOPS))
+        || OF_THE_SYSTEM
+            .iter()
+            .any(|folder| is_within(mount_point, folder))
 }
 
 /// Whether two file systems are on one disk, so that one fault may take both.

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::Result;
 use executor::Error;
 use planner::setup::{
-    Answers, CopyEngine, ProposedPlace, Schedule, judge_place, parse_choice, parse_folders,
-    propose_engine, propose_place, propose_places, propose_sources,
+    Answers, CopyEngine, IdlePlace, ProposedPlace, Remote, Schedule, parse_folders, propose_engine,
+    propose_idle, propose_place, propose_places, propose_sources,
 };
 use schema::{setup::Surroundings, shell};
 
-use super::{look_at_source, telling};
+use super::{look_at_source, places, telling};
 use crate::{
     cli::{self, Setup},
     exit::invalid_input,
@@ -19,13 +19,14 @@ use crate::{
     question::ask_line,
     render,
     settings::Settings,
-    style::{left, printable},
+    style::printable,
     typed,
 };
 
 /// What is proposed for each question.
-struct Proposed {
-    places: Vec<ProposedPlace>,
+pub(super) struct Proposed {
+    pub(super) places: Vec<ProposedPlace>,
+    pub(super) idle: Vec<IdlePlace>,
     sources: Vec<String>,
     engine: CopyEngine,
 }
@@ -42,19 +43,22 @@ pub(super) fn find_answers(
 ) -> Result<Answers> {
     let proposed = Proposed {
         places: propose_places(found),
+        idle: propose_idle(found),
         sources: propose_sources(found),
         engine: propose_engine(found),
     };
     let given = Given::read(arguments)?;
-    if person.is_none() && (!arguments.yes || given.mount_point.is_none()) {
+    refuse_without_drive(arguments)?;
+    let has_place = given.mount_point.is_some() || given.cloud.is_some();
+    if person.is_none() && (!arguments.yes || !has_place) {
         refuse_missing(arguments, &given, &proposed, settings)?;
     }
     let full_copies = arguments.allow_full_copies;
     let place = || propose_place(&proposed.places).map(|place| place.mount_point.clone());
-    let mount_point = match (given.mount_point, person) {
-        (Some(given), _) => given,
-        (None, Some(person)) => person.ask_mount_point(&proposed.places, full_copies)?,
-        (None, None) => place().unwrap_or_default(),
+    let (mount_point, cloud) = match (has_place, person) {
+        (true, _) => (given.mount_point, given.cloud),
+        (false, Some(person)) => person.ask_place(&proposed, full_copies)?,
+        (false, None) => (place(), None),
     };
     let sources = match (given.sources, person) {
         (Some(given), _) => given,
@@ -68,11 +72,13 @@ pub(super) fn find_answers(
     };
     let engine = match (given.engine, person) {
         (Some(given), _) => given,
-        (None, Some(person)) => person.ask_engine(proposed.engine)?,
+        (None, Some(person)) if mount_point.is_some() => person.ask_engine(proposed.engine)?,
+        (None, Some(_)) => proposed.engine,
         (None, None) => proposed.engine,
     };
     Ok(Answers {
         mount_point,
+        cloud,
         sources,
         schedule,
         engine,
@@ -80,9 +86,27 @@ pub(super) fn find_answers(
     })
 }
 
+/// Refuses what is of a drive where there is none.
+fn refuse_without_drive(arguments: &Setup) -> Result<()> {
+    let of_drive = [
+        ("--init", arguments.init),
+        ("--engine", arguments.engine.is_some()),
+        ("--allow-full-copies", arguments.allow_full_copies),
+    ];
+    let is_cloud_only = arguments.cloud.is_some() && arguments.mount_point.is_none();
+    match of_drive.iter().find(|(_, is_said)| *is_said) {
+        Some((option, _)) if is_cloud_only => Err(invalid_input(
+            format!("{option} is about a drive, and with --cloud alone there is none"),
+            format!("say --mount-point as well, or leave {option} out"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What the options say.
 struct Given {
     mount_point: Option<String>,
+    cloud: Option<Remote>,
     sources: Option<Vec<String>>,
     schedule: Option<Schedule>,
     engine: Option<CopyEngine>,
@@ -92,6 +116,10 @@ impl Given {
     fn read(arguments: &Setup) -> Result<Self> {
         let mount_point = arguments.mount_point.as_deref();
         let mount_point = mount_point.map(|path| whole_path(path, "--mount-point"));
+        let cloud = arguments.cloud.as_deref().map(|remote| {
+            let file = arguments.rclone_config.as_deref();
+            places::find_remote(remote, file)
+        });
         let sources = arguments.sources.iter();
         let sources = sources.map(|path| {
             let path = whole_path(path, "--source")?;
@@ -110,6 +138,7 @@ impl Given {
         });
         Ok(Self {
             mount_point: mount_point.transpose()?,
+            cloud: cloud.transpose()?,
             sources: (!sources.is_empty()).then_some(sources),
             schedule: schedule.transpose()?,
             engine: arguments.engine.map(|engine| match engine {
@@ -121,7 +150,7 @@ impl Given {
 }
 
 /// A path as a configuration has it: from the root, without dots and slashes that say nothing, as text.
-fn whole_path(path: &Path, option: &str) -> Result<String> {
+pub(super) fn whole_path(path: &Path, option: &str) -> Result<String> {
     let whole = typed::whole_path(path)?;
     whole.into_os_string().into_string().map_err(|path| {
         invalid_input(
@@ -142,9 +171,10 @@ fn refuse_missing(
     settings: &Settings,
 ) -> Result<()> {
     let place = propose_place(&proposed.places);
-    let lacks_place = given.mount_point.is_none() && !(arguments.yes && place.is_some());
+    let has_place = given.mount_point.is_some() || given.cloud.is_some();
+    let is_known = has_place || arguments.yes && place.is_some();
     let mut missing = Vec::new();
-    if lacks_place {
+    if !is_known {
         missing.push("--mount-point");
     }
     if !arguments.yes && given.sources.is_none() {
@@ -160,7 +190,9 @@ fn refuse_missing(
         [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         all => all.join(""),
     };
-    let message = if arguments.yes {
+    let message = if arguments.yes && proposed.places.is_empty() {
+        "no drive for backups is mounted: --mount-point is missing".to_owned()
+    } else if arguments.yes {
         "there is not one mounted drive that is clearly for backups: --mount-point is missing"
             .to_owned()
     } else if missing.contains(" and ") {
@@ -169,36 +201,31 @@ fn refuse_missing(
         format!("there is no terminal to ask at: {missing} is missing")
     };
     let mut line = format!("{} setup", telling::command_of(None, settings));
-    let mount_point = given.mount_point.clone();
-    let mount_point = mount_point.or_else(|| place.map(|place| place.mount_point.clone()));
     let word = |text: &String| shell::word(text.as_bytes());
-    let mount_point = mount_point.map_or_else(|| "DIR".to_owned(), |path| word(&path));
-    line.push_str(&format!(" --mount-point {mount_point}"));
+    let (place, before, found) = places::advise(given.mount_point.as_deref(), has_place, proposed);
+    if let Some(place) = place {
+        line.push_str(&format!(" --mount-point {place}"));
+    }
+    if let Some(cloud) = &given.cloud {
+        line.push_str(&format!(" --cloud {}", word(&cloud.remote)));
+    }
     for source in given.sources.as_ref().unwrap_or(&proposed.sources) {
         line.push_str(&format!(" --source {}", word(source)));
     }
     let schedule = given.schedule.as_ref().map_or(DAILY, Schedule::text);
     line.push_str(&format!(" --schedule {}", shell::word(schedule.as_bytes())));
-    let engine = given.engine.unwrap_or(proposed.engine).word();
-    line.push_str(&format!(" --engine {engine}"));
-    let drives: Vec<String> = proposed.places.iter().map(describe).collect();
-    let drives = match drives.as_slice() {
-        [] => "; no drive for backups is mounted: mount one first (`lsblk -f` tells its name)"
-            .to_owned(),
-        drives => format!("; mounted are {}", drives.join("; ")),
-    };
-    Err(invalid_input(message, format!("`{line}`{drives}")))
-}
-
-fn describe(place: &ProposedPlace) -> String {
-    format!("{} ({})", place.mount_point, place.about)
+    if given.mount_point.is_some() || given.cloud.is_none() {
+        let engine = given.engine.unwrap_or(proposed.engine).word();
+        line.push_str(&format!(" --engine {engine}"));
+    }
+    Err(invalid_input(message, format!("{before}{line}`{found}")))
 }
 
 /// Somebody at a terminal.
 pub(super) struct Person<'a> {
     settings: &'a Settings,
     out: &'a Out,
-    found: &'a Surroundings,
+    pub(super) found: &'a Surroundings,
 }
 
 impl<'a> Person<'a> {
@@ -215,16 +242,16 @@ impl<'a> Person<'a> {
         self.out.print_message(text);
     }
 
-    fn heading(&self, text: &str) {
+    pub(super) fn heading(&self, text: &str) {
         self.tell(&format!("\n{}", self.settings.error_style.bold(text)));
     }
 
-    fn complain(&self, message: &str, hint: Option<&str>) {
+    pub(super) fn complain(&self, message: &str, hint: Option<&str>) {
         let style = &self.settings.error_style;
         self.tell(&render::report::warning_lines(message, hint, style));
     }
 
-    fn ask(&self, question: &str) -> Result<String> {
+    pub(super) fn ask(&self, question: &str) -> Result<String> {
         let answer = ask_line(question, &self.settings.stop, self.out)?;
         answer.ok_or_else(|| {
             self.tell("");
@@ -239,7 +266,7 @@ impl<'a> Person<'a> {
         self.agrees_or(question, true)
     }
 
-    fn agrees_or(&self, question: &str, otherwise: bool) -> Result<bool> {
+    pub(super) fn agrees_or(&self, question: &str, otherwise: bool) -> Result<bool> {
         let choices = if otherwise { "[Y/n]" } else { "[y/N]" };
         loop {
             let answer = self.ask(&format!("{question} {choices} "))?;
@@ -262,71 +289,6 @@ impl<'a> Person<'a> {
         Err(Error::refused("nothing was written")
             .hint("`backup setup --dry-run` shows what would be")
             .into())
-    }
-
-    fn ask_mount_point(&self, places: &[ProposedPlace], full_copies: bool) -> Result<String> {
-        let points: Vec<&str> = places.iter().map(|place| &*place.mount_point).collect();
-        let question = if points.is_empty() {
-            self.heading(
-                "Where do backups go? No drive for them is mounted that you may write to.",
-            );
-            self.tell(
-                "Mount one (`lsblk -f` tells its name) and begin again, or type where it will be.",
-            );
-            "Mount point: ".to_owned()
-        } else {
-            self.heading("Where do backups go? These drives are mounted:");
-            let longest = points.iter().map(|point| crate::style::width(point)).max();
-            for (index, place) in places.iter().enumerate() {
-                let point = left(&printable(&place.mount_point), longest.unwrap_or(0));
-                self.tell(&format!(
-                    "  {}  {point}  {}",
-                    index + 1,
-                    printable(&place.about)
-                ));
-            }
-            "Number, or another mount point [1]: ".to_owned()
-        };
-        loop {
-            let answer = self.ask(&question)?;
-            let answer = match (answer.as_str(), points.first()) {
-                ("", Some(first)) => (*first).to_owned(),
-                (answer, _) => match parse_choice(answer, &points) {
-                    Some(choice) => choice.to_owned(),
-                    None => continue,
-                },
-            };
-            let home = &self.found.home;
-            let path = parse_folders(&answer, home)
-                .ok()
-                .and_then(|all| match all.as_slice() {
-                    [one] => Some(one.clone()),
-                    _ => None,
-                });
-            let Some(path) = path.filter(|path| path.starts_with('/')) else {
-                self.complain("a mount point is one path that begins with /", None);
-                continue;
-            };
-            let path = whole_path(Path::new(&path), "the mount point")?;
-            if self.accepts_place(&path, full_copies)? {
-                return Ok(path);
-            }
-        }
-    }
-
-    /// Tells what is wrong with a place; whether it is taken all the same.
-    fn accepts_place(&self, path: &str, full_copies: bool) -> Result<bool> {
-        for fault in judge_place(self.found, path, &[], full_copies) {
-            if !fault.forbids && !fault.is_absence {
-                continue;
-            }
-            self.complain(&fault.message, Some(&fault.hint));
-            let question = "Use it for a drive that is mounted later?";
-            if fault.forbids || !self.agrees_or(question, false)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn ask_sources(&self, proposed: &[String]) -> Result<Vec<String>> {

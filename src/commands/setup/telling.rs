@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use backup::engine::README_HEADER;
+use planner::setup::{IdlePlace, idle_at};
 use schema::{
     Config,
     options_page::options_page,
@@ -64,11 +65,19 @@ pub(super) fn next_steps(
         });
     };
     if is_absent {
-        let mount_point = shell::word(config.local.mount_point.as_str().as_bytes());
-        add(
-            format!("findmnt {mount_point}"),
-            "must name the drive: mount it first",
-        );
+        let mount_point = config.local.mount_point.as_str();
+        match idle_at(found, mount_point) {
+            Some(IdlePlace {
+                command,
+                lacks: Some(lacks),
+                ..
+            }) => add(command, &format!("mounts the drive: {lacks} first")),
+            Some(idle) => add(idle.command, "mounts the drive"),
+            None => add(
+                format!("findmnt {}", shell::word(mount_point.as_bytes())),
+                "must name the drive: mount it first",
+            ),
+        }
     }
     add(format!("{command} plan"), "what a backup would do");
     let makes = if is_first {

@@ -283,7 +283,8 @@ impl Copied {
 }
 
 /// The configuration that rclone takes by itself; none where there is none.
-fn default_config(program: &str) -> Option<AbsolutePath> {
+#[must_use]
+pub fn default_config(program: &str) -> Option<AbsolutePath> {
     let mut command = Command::new(program);
     clean_environment(&mut command);
     command.args(["config", "file"]).current_dir("/");

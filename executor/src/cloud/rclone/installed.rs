@@ -96,6 +96,14 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
     if std::env::var_os(format!("RCLONE_CONFIG_{variable}_TYPE")).is_some() {
         return Some(true);
     }
+    let remotes = list_remotes(program, config)?;
+    let mut remotes = remotes.iter();
+    Some(remotes.any(|remote| remote.strip_suffix(':') == Some(name)))
+}
+
+/// The remotes that rclone's configuration has, such as `nas:`; none where that cannot be told.
+#[must_use]
+pub fn list_remotes(program: &str, config: Option<&AbsolutePath>) -> Option<Vec<String>> {
     let mut command = Command::new(program);
     clean_environment(&mut command);
     command.args(["listremotes", "--ask-password=false"]);
@@ -105,10 +113,8 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
     }
     command.current_dir("/");
     let asked = capture_output(&mut command, Vec::new(), Limits::within(ANSWERS)).ok()?;
-    asked.exit.is_success().then(|| {
-        let mut remotes = asked.stdout.lines().map(str::trim);
-        remotes.any(|remote| remote.strip_suffix(':') == Some(name))
-    })
+    let remotes = asked.stdout.lines().map(|line| line.trim().to_owned());
+    asked.exit.is_success().then(|| remotes.collect())
 }
 
 /// Why a configuration that holds credentials is not used: others could read it, or write into it where

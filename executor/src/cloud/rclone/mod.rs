@@ -8,7 +8,7 @@ mod installed;
 mod log;
 
 pub use call::{Rclone, RcloneExit, listing_limit, longest_stall};
-pub use credentials::{CopyPlace, Credentials};
+pub use credentials::{CopyPlace, Credentials, default_config};
 pub(crate) use installed::clean_environment;
-pub use installed::{check_config, find_rclone, has_remote, with_rclone_hint};
+pub use installed::{check_config, find_rclone, has_remote, list_remotes, with_rclone_hint};
 pub use log::FileFaults;
