@@ -8,6 +8,7 @@ use std::{io::Write as _, path::Path};
 use anyhow::Result;
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man as Page;
+use planner::setup::{Answers, CopyEngine, Schedule};
 use roff::{Inline, Roff, bold, italic, roman};
 use schema::options_page::{DescribedKey, DescribedValue, described_keys};
 
@@ -182,6 +183,36 @@ fn verb_page(verb: &Command) -> Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A whole configuration, as `setup` writes it.
+fn add_example(roff: &mut Roff) {
+    let answers = Answers {
+        mount_point: Some("/mnt/backup".to_owned()),
+        cloud: None,
+        sources: vec!["/home".to_owned(), "/etc".to_owned()],
+        schedule: Schedule::At("daily".to_owned()),
+        engine: CopyEngine::Rsync,
+        full_copies: false,
+    };
+    roff.control("SH", ["EXAMPLE"]);
+    roff.text([
+        roman("The folders "),
+        italic("/home"),
+        roman(" and "),
+        italic("/etc"),
+        roman(" go each night to the drive that is mounted at "),
+        italic("/mnt/backup"),
+        roman(", and stay as long as the defaults say. After a change, "),
+        bold("backup setup --enable"),
+        roman(" makes the timers anew."),
+    ]);
+    roff.control("PP", []);
+    roff.control("EX", []);
+    for line in answers.to_config_text().lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("EE", []);
+}
+
 /// `backup.json(5)`.
 fn config_page() -> Result<Vec<u8>> {
     let mut roff = Roff::new();
@@ -196,8 +227,17 @@ fn config_page() -> Result<Vec<u8>> {
     roff.control("SH", ["DESCRIPTION"]);
     roff.text([
         roman(
-            "One object of JSON, in the second of these files that of a normal user. A key with a dot \
-             stands in the object that is named before it. Unknown keys are errors; ",
+            "One object of JSON. The first of these files is the machine's, the second a user's own. The \
+             key ",
+        ),
+        bold("local.keepDaily"),
+        roman(" is "),
+        bold("keepDaily"),
+        roman(" in the object "),
+        bold("local"),
+        roman(
+            ". What is not said has its default. A key that is not below is an error, as is a value that does \
+             not fit: ",
         ),
         bold("backup check"),
         roman(" shows all of them at once. "),
@@ -206,6 +246,7 @@ fn config_page() -> Result<Vec<u8>> {
         bold("backup schema"),
         roman(" prints the JSON Schema that this page is made from."),
     ]);
+    add_example(&mut roff);
     roff.control("SH", ["KEYS"]);
     for key in described_keys() {
         add_key(&mut roff, &key);

@@ -163,7 +163,13 @@ fn there_is_a_manual_page_for_the_program_and_for_each_verb() {
         assert!(main.contains(&format!(".SH {section}\n")), "{section}");
     }
     let keys = fs::read_to_string(lab.path("share/man/man1/backup.json.5")).unwrap();
-    for said in ["local.keepDaily", "Example: ", ".SS notifications"] {
+    for said in [
+        "local.keepDaily",
+        "Example: ",
+        ".SS notifications",
+        ".SH EXAMPLE\n",
+        "\"requireMount\": true",
+    ] {
         assert!(keys.contains(said), "{said}");
     }
     let verbs = expected.iter().filter(|page| page.starts_with("backup-"));
