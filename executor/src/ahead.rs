@@ -6,7 +6,7 @@
 //! the walk, which then says why.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -17,7 +17,7 @@ use schema::{StoredPath, StoredPathBuf};
 
 use crate::{
     sys::{
-        Dir, Folder, Kind, Listed, Stat,
+        Dir, Folder, Listed, Stat,
         attributes::{self, Attributes},
         bytes,
     },
@@ -29,7 +29,7 @@ use crate::{
 const SOON: usize = 128;
 /// The same where nearer ones became known since.
 const MOST: usize = 256;
-/// Entries of a folder that are looked at ahead, and folders in it; more would only fill memory.
+/// Entries of a folder whose kind is asked for ahead, and folders in it; more would only fill memory.
 const LOOKS: usize = 10_000;
 
 /// Entries in folders that were listed ahead and not come to, from which on no more are.
@@ -40,8 +40,8 @@ const WAITING: usize = 50_000;
 /// What is asked of a folder besides its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
-    /// How each of its entries looks.
-    Entries,
+    /// Nothing but what its entries are, where the folder itself does not say so.
+    Kinds,
     /// What attributes it has itself.
     Attributes,
 }
@@ -53,9 +53,8 @@ pub(crate) struct ListedFolder {
     pub(crate) dir: Arc<Dir>,
     /// What the kernel said of it once it was open.
     pub(crate) stat: Stat,
-    pub(crate) names: Vec<OsString>,
-    /// How entries look, where that was asked and could be told.
-    pub(crate) looks: HashMap<OsString, Stat>,
+    /// Its entries in no order.
+    pub(crate) entries: Vec<Listed>,
     /// Its attributes, where they were asked for.
     pub(crate) attributes: Option<Result<Attributes, Errno>>,
 }
@@ -184,7 +183,7 @@ impl State {
             .next_back()
             .is_some_and(|last| nearest < last);
         let listed = self.listed.values().flatten();
-        let held: usize = listed.map(|one| one.names.len()).sum();
+        let held: usize = listed.map(|one| one.entries.len()).sum();
         if held >= HELD || ahead >= MOST || (ahead >= SOON && !is_before_others) {
             return None;
         }
@@ -235,33 +234,25 @@ fn list(
 ) -> Result<(ListedFolder, Vec<OsString>), Errno> {
     let dir = folder.open()?;
     let stat = dir.stat_self()?;
-    let listed = match folder.above() {
+    let mut listed = match folder.above() {
         Some(_) => dir.list_once()?,
         // Others have the same description of it.
         None => dir.list()?,
     };
-    let mut looks = HashMap::new();
-    let wanted = |one: &&Listed| asks == Asks::Entries || !one.is_known;
-    for one in listed.iter().filter(wanted).take(LOOKS) {
+    let is_unknown = |one: &&mut Listed| one.kind.is_none();
+    for one in listed.iter_mut().filter(is_unknown).take(LOOKS) {
         if is_over() {
             break;
         }
-        if let Ok(stat) = dir.stat(&one.name) {
-            looks.insert(one.name.clone(), stat);
-        }
+        one.kind = dir.stat(&one.name).ok().map(|stat| stat.kind);
     }
     let attributes = (asks == Asks::Attributes).then(|| attributes::of_fd(&*dir));
-    let is_folder = |one: &&Listed| {
-        let looks = looks.get(&one.name);
-        one.is_folder || looks.is_some_and(|stat: &Stat| stat.kind == Kind::Folder)
-    };
-    let folders = listed.iter().filter(is_folder);
+    let folders = listed.iter().filter(|one| one.is_folder());
     let folders = folders.map(|one| one.name.clone()).collect();
     let listed = ListedFolder {
         dir,
         stat,
-        names: listed.into_iter().map(|one| one.name).collect(),
-        looks,
+        entries: listed,
         attributes,
         folder,
     };
@@ -273,6 +264,7 @@ mod tests {
     use std::{fs, path::Path, time::Duration};
 
     use super::*;
+    use crate::sys::Kind;
 
     fn ahead(asks: Asks) -> FoldersAhead {
         let far = Width::for_distance(2, Duration::from_millis(1));
@@ -298,10 +290,11 @@ mod tests {
             };
             let found = ahead.come_to(&path, itself).unwrap();
             assert_eq!(found.stat, dir.stat_self().unwrap());
-            for name in &names {
-                assert_eq!(found.looks[name], dir.stat(name).unwrap());
+            for one in &found.entries {
+                assert_eq!(one.kind, Some(dir.stat(&one.name).unwrap().kind));
             }
-            let mut listed = found.names;
+            let listed = found.entries.into_iter().map(|one| one.name);
+            let mut listed: Vec<_> = listed.collect();
             listed.sort_unstable();
             assert_eq!(listed, names);
             names.reverse();
@@ -327,7 +320,7 @@ mod tests {
         fs::write(temporary.path().join("3/file"), "x").unwrap();
         let mut all = Vec::new();
         for skip in ["none of them", "/3", "1"] {
-            let ahead = ahead(Asks::Entries);
+            let ahead = ahead(Asks::Kinds);
             let (met, own) = walk(top(temporary.path()), &ahead, skip);
             assert!(met.is_sorted());
             assert!(own >= 1);
@@ -353,7 +346,7 @@ mod tests {
         let root = top(temporary.path());
         let ahead = ahead(Asks::Attributes);
         let whole = ahead.come_to(StoredPath::root(), || root.clone());
-        assert_eq!(whole.unwrap().names.len(), 500);
+        assert_eq!(whole.unwrap().entries.len(), 500);
         let mut state = ahead.shared.lock();
         while state.listed.len() < SOON {
             state = ahead.shared.listed.wait(state).unwrap();
@@ -372,7 +365,7 @@ mod tests {
     fn what_cannot_be_listed_is_left_to_the_walk() {
         let temporary = tempfile::tempdir().unwrap();
         let root = top(temporary.path());
-        let ahead = ahead(Asks::Entries);
+        let ahead = ahead(Asks::Kinds);
         let gone = root.child("gone".as_ref());
         assert!(ahead.come_to(StoredPath::new(b"gone"), || gone).is_none());
         let mut state = ahead.shared.lock();
@@ -388,6 +381,6 @@ mod tests {
 
     #[test]
     fn on_a_disk_of_this_machine_nobody_goes_ahead() {
-        assert!(FoldersAhead::start(Width::fixed(8), Asks::Entries).is_none());
+        assert!(FoldersAhead::start(Width::fixed(8), Asks::Kinds).is_none());
     }
 }

@@ -179,7 +179,7 @@ impl Removal<'_> {
         for one in listed {
             self.context.stop.check()?;
             let name = one.name.as_os_str();
-            let is_folder = one.is_folder
+            let is_folder = one.is_folder()
                 || match dir.remove_file(name) {
                     Ok(()) | Err(Errno::NOENT) => false,
                     Err(Errno::ISDIR) => true,

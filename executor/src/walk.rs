@@ -4,7 +4,6 @@
 //! descriptors: depth costs memory only.
 
 use std::{
-    collections::HashMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
@@ -16,7 +15,7 @@ use crate::{
     ahead::{FoldersAhead, ListedFolder},
     names::StoredNames,
     survey::Bounds,
-    sys::{Dir, Folder, Kind, Stat, bytes},
+    sys::{Dir, Folder, Kind, Listed, Stat, bytes},
 };
 use rustix::io::Errno;
 
@@ -29,6 +28,8 @@ pub enum Visit {
     Leave(Stat),
     /// Anything else.
     Leaf(Stat),
+    /// The same, of a kind that its folder tells: it was not looked at.
+    Listed(Kind),
     /// An entry that a pattern leaves out.
     Excluded,
     /// A mount point that is not crossed; the folder itself belongs to the source.
@@ -49,10 +50,8 @@ struct Frame {
     folder: Folder,
     dir: Option<Arc<Dir>>,
     stat: Stat,
-    /// The names still to visit, last first.
-    names: Vec<OsString>,
-    /// How entries look, where threads that go ahead know it.
-    looks: HashMap<OsString, Stat>,
+    /// The entries still to visit by their own names, last first, and what the folder says that they are.
+    names: Vec<(OsString, Option<Kind>)>,
     /// Length of the walk's path when this folder was entered.
     path_length: usize,
     /// Where it stands below the walk's root, by the names that it has there; only where threads go ahead.
@@ -73,6 +72,8 @@ pub struct Walk<'a> {
     name: OsString,
     names: Arc<StoredNames>,
     ahead: Option<FoldersAhead>,
+    /// What a folder says of an entry's kind is enough.
+    by_kind: bool,
     /// The current entry's folder is the last frame but one after `Enter`.
     entered: bool,
     /// Why the rest of the last folder is lost.
@@ -96,6 +97,7 @@ impl<'a> Walk<'a> {
             name: OsString::new(),
             names: Arc::default(),
             ahead: None,
+            by_kind: false,
             entered: false,
             lost: None,
         }
@@ -113,6 +115,14 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub(crate) fn with_ahead(mut self, ahead: Option<FoldersAhead>) -> Self {
         self.ahead = ahead;
+        self
+    }
+
+    /// The same walk, which looks at no entry whose kind its folder tells: where something else says what
+    /// it is to be.
+    #[must_use]
+    pub(crate) fn by_kind(mut self) -> Self {
+        self.by_kind = true;
         self
     }
 
@@ -175,12 +185,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// After [`Visit::Enter`]: the entries' own names that will be visited, last first.
-    #[must_use]
-    pub fn names(&self) -> &[OsString] {
-        self.stack.last().map_or(&[], |frame| &frame.names)
-    }
-
     /// After [`Visit::Enter`]: passes the folder's content over; `Leave` still comes.
     pub fn skip_content(&mut self) {
         if let Some(frame) = self.stack.last_mut() {
@@ -188,15 +192,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn visit(&mut self, is_root: bool) -> Visit {
-        let frame = self.stack.last_mut();
-        let known = frame.and_then(|frame| frame.looks.remove(&self.name));
-        let stat = match known.map_or_else(|| self.parent().stat(&self.name), Ok) {
-            Ok(stat) => stat,
+    /// The kind that is known of an entry, and how it looks where that has to be asked.
+    fn look(&self, listed: Option<Kind>) -> Result<(Kind, Option<Stat>), Errno> {
+        let bounds = &self.bounds;
+        let is_enough = |kind: &Kind| {
+            let is_bounded = bounds.one_file_system || bounds.never.is_some();
+            self.by_kind && !(*kind == Kind::Folder && is_bounded)
+        };
+        if let Some(kind) = listed.filter(is_enough) {
+            return Ok((kind, None));
+        }
+        let stat = self.parent().stat(&self.name)?;
+        Ok((stat.kind, Some(stat)))
+    }
+
+    fn visit(&mut self, is_root: bool, listed: Option<Kind>) -> Visit {
+        let (kind, looks) = match self.look(listed) {
+            Ok(found) => found,
             Err(Errno::NOENT) => return Visit::Vanished,
             Err(error) => return Visit::Unreadable(None, error),
         };
-        let is_folder = stat.kind == Kind::Folder;
+        let is_folder = kind == Kind::Folder;
         if !is_root
             && self
                 .bounds
@@ -207,13 +223,15 @@ impl<'a> Walk<'a> {
             return Visit::Excluded;
         }
         if !is_folder {
-            return Visit::Leaf(stat);
+            return looks.map_or(Visit::Listed(kind), Visit::Leaf);
         }
-        if self.bounds.never == Some((stat.dev, stat.ino)) {
-            return Visit::Destination;
-        }
-        if !is_root && self.bounds.one_file_system && stat.mount != self.root_mount {
-            return Visit::MountPoint(stat);
+        if let Some(stat) = looks {
+            if self.bounds.never == Some((stat.dev, stat.ino)) {
+                return Visit::Destination;
+            }
+            if !is_root && self.bounds.one_file_system && stat.mount != self.root_mount {
+                return Visit::MountPoint(stat);
+            }
         }
         let stored = match (&self.ahead, self.stack.last()) {
             (Some(_), Some(frame)) => frame.stored.join(bytes(&self.name)),
@@ -221,9 +239,9 @@ impl<'a> Walk<'a> {
         };
         match self.open_and_list(&stored) {
             Ok(listed) => {
-                let own = |name| self.names.own_name(&self.path, name);
-                let mut names: Vec<OsString> = listed.names.into_iter().map(own).collect();
-                names.sort_unstable_by(|a, b| bytes(b).cmp(bytes(a)));
+                let own = |one: Listed| (self.names.own_name(&self.path, one.name), one.kind);
+                let mut names: Vec<_> = listed.entries.into_iter().map(own).collect();
+                names.sort_unstable_by(|(a, _), (b, _)| bytes(b).cmp(bytes(a)));
                 // What was opened may not be what was looked at.
                 let opened = listed.stat;
                 if let Some(at) = self.stack.len().checked_sub(OPEN) {
@@ -234,7 +252,6 @@ impl<'a> Walk<'a> {
                     dir: Some(listed.dir),
                     stat: opened,
                     names,
-                    looks: listed.looks,
                     path_length: self.path.len(),
                     stored,
                 });
@@ -242,7 +259,7 @@ impl<'a> Walk<'a> {
                 Visit::Enter(opened)
             }
             Err(Errno::NOENT) => Visit::Vanished,
-            Err(error) => Visit::Unreadable(Some(stat), error),
+            Err(error) => Visit::Unreadable(looks, error),
         }
     }
 
@@ -262,8 +279,7 @@ impl<'a> Walk<'a> {
             folder,
             dir,
             stat,
-            names: listed.into_iter().map(|one| one.name).collect(),
-            looks: HashMap::new(),
+            entries: listed,
             attributes: None,
         })
     }
@@ -275,6 +291,7 @@ impl Iterator for Walk<'_> {
     fn next(&mut self) -> Option<Visit> {
         self.entered = false;
         let is_root = !self.started;
+        let mut listed = None;
         if is_root {
             self.started = true;
             self.name.clone_from(&self.root_name);
@@ -284,7 +301,7 @@ impl Iterator for Walk<'_> {
             if let Some(error) = self.lost.take() {
                 return Some(Visit::Unreadable(None, error));
             }
-            let Some(name) = frame.names.pop() else {
+            let Some((name, kind)) = frame.names.pop() else {
                 let frame = self.stack.pop()?;
                 self.open_last();
                 self.name = if self.stack.is_empty() {
@@ -294,6 +311,7 @@ impl Iterator for Walk<'_> {
                 };
                 return Some(Visit::Leave(frame.stat));
             };
+            listed = kind;
             self.path.push(bytes(&name));
             self.name = if self.names.is_empty() {
                 name
@@ -301,7 +319,7 @@ impl Iterator for Walk<'_> {
                 self.names.stored_name(&self.path).to_owned()
             };
         }
-        Some(self.visit(is_root))
+        Some(self.visit(is_root, listed))
     }
 }
 
@@ -356,7 +374,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", tree.join("7/link")).unwrap();
         let names = Arc::default();
         let far = Width::for_distance(2, Duration::from_millis(1));
-        let ahead = FoldersAhead::start(far, Asks::Entries);
+        let ahead = FoldersAhead::start(far, Asks::Kinds);
         assert!(ahead.is_some());
         let met = visits(&tree, &names, ahead);
         assert!(met.len() > 600);

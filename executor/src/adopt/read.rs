@@ -404,7 +404,9 @@ impl Coordinator for TreeReading<'_> {
                     self.problem(&path, "it is gone: another tool is at work".to_owned());
                     continue;
                 }
-                Visit::Leave(_) | Visit::Excluded | Visit::Destination => continue,
+                Visit::Leave(_) | Visit::Listed(_) | Visit::Excluded | Visit::Destination => {
+                    continue;
+                }
             };
             if item.reads {
                 bytes += item.stat.size;

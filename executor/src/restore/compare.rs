@@ -125,15 +125,13 @@ fn same_attributes(
 
 /// The attributes that an item is to have.
 pub(super) fn attributes_of(source: &RestoreSource, item: &RestoreItem) -> WantedAttributes {
-    metadata::wanted_attributes(item, || match (source.parent(), &item.stored) {
-        (_, None) => Ok(Attributes::new()),
-        (_, Some(stat)) if stat.kind == Kind::Folder => {
-            source.folder().map_or(Ok(Attributes::new()), |folder| {
-                attributes::of_fd(folder.as_ref())
-            })
-        }
-        (Some(parent), Some(_)) => attributes::of_entry(parent, &item.stored_name),
-        (None, Some(_)) => Ok(Attributes::new()),
+    metadata::wanted_attributes(item, || match (source.parent(), item.wanted.kind) {
+        _ if !item.is_stored => Ok(Attributes::new()),
+        (_, Kind::Folder) => source.folder().map_or(Ok(Attributes::new()), |folder| {
+            attributes::of_fd(folder.as_ref())
+        }),
+        (Some(parent), _) => attributes::of_entry(parent, &item.stored_name),
+        (None, _) => Ok(Attributes::new()),
     })
 }
 
@@ -171,7 +169,7 @@ fn same_content(
     let Some(here) = digest_of(dir, name, there, stop)? else {
         return Ok(false);
     };
-    let wanted = match (item.wanted.digest, source.parent(), &item.stored) {
+    let wanted = match (item.wanted.digest, source.parent(), &item.looks) {
         (Some(digest), _, _) => Some(digest),
         (None, Some(parent), Some(stat)) => digest_of(parent, &item.stored_name, stat, stop)?,
         _ => None,

@@ -15,6 +15,7 @@ use super::{
     job::RestoreJob,
     make::{self, Made, RestoreFault, Spot},
     metadata::Faults,
+    naming,
 };
 use crate::{
     copy::Copier,
@@ -45,6 +46,7 @@ pub(super) struct Copy {
     pub(super) dir: Arc<Dir>,
     pub(super) name: OsString,
     pub(super) inherits: bool,
+    pub(super) is_private: bool,
     pub(super) aside: bool,
     pub(super) count: Option<Arc<FolderCount>>,
 }
@@ -92,6 +94,7 @@ fn copy_one(
         dir,
         name,
         inherits,
+        is_private,
         aside,
         count,
     } = file;
@@ -100,6 +103,7 @@ fn copy_one(
         dir: &dir,
         name: &name,
         inherits,
+        is_private,
         holds: job.place.holds,
         shown: &shown,
     };
@@ -133,7 +137,7 @@ pub(super) fn place_copy(
         dir, name, shown, ..
     } = spot;
     if made.damaged {
-        let kept = make::keep_damaged(dir, &made.temporary, name, stop)
+        let kept = naming::keep_damaged(dir, &made.temporary, name, stop)
             .map_err(RestoreFault::All)?
             .map_err(|error| RestoreFault::of(error, shown))?;
         return Err(RestoreFault::Damaged(format!(
@@ -141,6 +145,8 @@ pub(super) fn place_copy(
             display(kept.as_bytes())
         )));
     }
-    make::place_entry(spot, &made.temporary, aside)?;
+    if !made.is_placed {
+        naming::place_entry(spot, &made.temporary, aside)?;
+    }
     Ok(made)
 }

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{getegid, geteuid},
+};
 use schema::journal::ProblemKind;
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     item::RestoreItem,
     make::{self, RestoreFault},
     metadata::{self, Faults, Handle},
-    names,
+    names, naming,
     restorer::{Frame, Restorer},
     rights,
 };
@@ -28,8 +31,8 @@ type Opened = (Dir, bool, bool, bool);
 
 impl Restorer<'_> {
     pub(super) fn enter(&mut self, item: RestoreItem) -> Result<()> {
-        let attributes = match (self.source.folder(), &item.stored) {
-            (Some(folder), Some(_)) => {
+        let attributes = match (self.source.folder(), item.is_stored) {
+            (Some(folder), true) => {
                 metadata::wanted_attributes(&item, || attributes::of_fd(folder.as_ref()))
             }
             _ => metadata::wanted_attributes(&item, || Ok(Attributes::new())),
@@ -42,23 +45,9 @@ impl Restorer<'_> {
             self.entry_problem(&item, ProblemKind::Metadata, because);
         }
         let frame = match self.folder(&item) {
-            Ok(Some((dir, mine, marked, fresh))) => {
+            Ok(Some(opened)) => {
                 self.count();
-                let above = self.frames.last().and_then(Option::as_ref);
-                let above = above.and_then(|above| above.read_back_since);
-                let own = || unfinished_since(&dir).filter(|_| !fresh);
-                let read_back_since = above.or_else(own).filter(|_| self.job.choice.read_back);
-                Some(Frame {
-                    inherits: metadata::passes_acl_on(&dir),
-                    dir: Arc::new(dir),
-                    item,
-                    attributes: attributes.all,
-                    mine,
-                    marked,
-                    fresh,
-                    read_back_since,
-                    count: Arc::default(),
-                })
+                Some(self.frame(item, attributes.all, opened))
             }
             Ok(None) => None,
             Err(fault) => {
@@ -73,6 +62,48 @@ impl Restorer<'_> {
         Ok(())
     }
 
+    /// What is to be known of a folder that was entered.
+    fn frame(&self, item: RestoreItem, attributes: Attributes, opened: Opened) -> Frame {
+        let (dir, mine, marked, fresh) = opened;
+        let above = self.frames.last().and_then(Option::as_ref);
+        let since_above = above.and_then(|above| above.read_back_since);
+        let own = || unfinished_since(&dir).filter(|_| !fresh);
+        let read_back_since = since_above.or_else(own);
+        // Nobody can have put another folder in the place of one that was made in such a one.
+        let is_sheltered = fresh && above.is_some_and(|above| above.is_private);
+        let passes_none = is_sheltered && above.is_some_and(|above| !above.inherits);
+        Frame {
+            inherits: !passes_none && metadata::passes_acl_on(&dir),
+            is_private: is_sheltered || (fresh && self.is_closed_to_others(&dir)),
+            dir: Arc::new(dir),
+            item,
+            attributes,
+            mine,
+            marked,
+            fresh,
+            read_back_since: read_back_since.filter(|_| self.job.choice.read_back),
+            count: Arc::default(),
+        }
+    }
+
+    /// Whether nobody but us can come into a folder, for as long as we do not give it away, and what is made
+    /// in it is ours and has the mode that it is made with.
+    fn is_closed_to_others(&self, dir: &Dir) -> bool {
+        let is_ours =
+            |stat: &Stat| (stat.uid, stat.gid) == (geteuid().as_raw(), getegid().as_raw());
+        let is_closed = |stat: Stat| is_ours(&stat) && stat.mode == 0o700;
+        let is_unfinished = |stat: Stat| is_ours(&stat) && stat.mode == names::UNFINISHED_MODE;
+        let tried = || {
+            let name = names::temporary_name(OsStr::new("trial"));
+            let trial = dir.new_file(&name, names::UNFINISHED_MODE)?;
+            let keeps = Stat::of_fd(&trial).is_ok_and(is_unfinished);
+            dir.remove_file(&name).map(|()| keeps)
+        };
+        self.job.place.holds.modes
+            && dir.stat_self().is_ok_and(is_closed)
+            && tried().unwrap_or(false)
+    }
+
     /// Opens or makes a folder; says whether it gets the snapshot's metadata, is marked and is new.
     fn folder(&mut self, item: &RestoreItem) -> std::result::Result<Option<Opened>, RestoreFault> {
         let shown = self.job.in_target(&item.path);
@@ -81,7 +112,7 @@ impl Restorer<'_> {
         };
         refuse_marker(spot.name)?;
         let fault = |error| RestoreFault::of(error, &shown);
-        let there = spot.dir.look(spot.name).map_err(fault)?;
+        let there = self.in_the_way(spot)?;
         let (folder, through) = match &there {
             None => (None, None),
             Some(there) if there.kind == Kind::Folder => {
@@ -116,8 +147,7 @@ impl Restorer<'_> {
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(None);
         };
-        let (folder, temporary) = make::make_folder(spot)?;
-        make::place_entry(spot, &temporary, aside)?;
+        let folder = make::make_folder(spot, aside)?;
         self.tally.kept_aside += u64::from(aside.is_some());
         self.tally.restored += 1;
         Ok(Some((folder, true, true, true)))
@@ -132,7 +162,7 @@ impl Restorer<'_> {
     /// not finish, becomes the snapshot's (first answer) and is marked (second answer); with
     /// `as_is` an empty one does not.
     fn take_over(&mut self, folder: &Dir, as_is: bool) -> std::result::Result<(bool, bool), Errno> {
-        let mut is_empty = true;
+        let mut others = Vec::new();
         let mut marked = false;
         let names = match folder.names() {
             // Nothing of ours can be in there; entries that are missing will tell.
@@ -147,11 +177,15 @@ impl Restorer<'_> {
                     self.since = self.since.min(stat.ctime);
                 }
             } else if names::is_temporary(&name) {
-                make::remove_temporary(folder, &name);
+                naming::remove_temporary(folder, &name);
             } else {
-                is_empty = false;
+                others.push(name);
             }
         }
+        if marked {
+            others.retain(|name| !naming::remove_unfinished(folder, name));
+        }
+        let is_empty = others.is_empty();
         if as_is && !marked {
             return Ok((false, false));
         }
@@ -187,7 +221,7 @@ impl Restorer<'_> {
                 &frame.dir,
                 &frame.item,
                 &frame.attributes,
-                (frame.fresh, frame.marked),
+                (frame.fresh, frame.is_private, frame.marked),
                 holds,
                 &mut faults,
             );

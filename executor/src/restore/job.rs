@@ -101,7 +101,7 @@ impl<'a> RestoreJob<'a> {
             .is_some_and(|stat| stat.kind == Kind::Folder)
             && self.choice.only.is_empty();
         let width = is_tree.then(|| context.width_on(&self.found.parent));
-        let ahead = width.and_then(|width| FoldersAhead::start(width, Asks::Entries));
+        let ahead = width.and_then(|width| FoldersAhead::start(width, Asks::Kinds));
         RestoreSource::new(
             &self.found,
             manifest,
@@ -198,7 +198,7 @@ pub(super) fn inode_group(item: &RestoreItem) -> Option<(u64, u64)> {
     if item.wanted.kind == Kind::Folder {
         return None;
     }
-    match (item.wanted.group, &item.stored) {
+    match (item.wanted.group, &item.looks) {
         // No device has this number.
         (Some(group), _) => Some((u64::MAX, group)),
         (None, Some(stat)) if !item.listed && stat.nlink > 1 => Some((stat.dev, stat.ino)),

@@ -55,15 +55,8 @@ impl Restorer<'_> {
         let Some(spot) = self.spot(item, &shown) else {
             return Ok(Leaf::Nowhere);
         };
-        let Spot { dir, name, .. } = spot;
-        refuse_marker(name)?;
-        let fresh = matches!(self.frames.last(), Some(Some(frame)) if frame.fresh);
-        let there = if fresh {
-            None
-        } else {
-            dir.look(name)
-                .map_err(|error| RestoreFault::of(error, &shown))?
-        };
+        refuse_marker(spot.name)?;
+        let there = self.in_the_way(spot)?;
         self.flags(item, there.as_ref());
         let group = inode_group(item);
         if let Some(there) = &there
@@ -82,7 +75,7 @@ impl Restorer<'_> {
             (Some(made), _) => made,
             // Other names of it wait for this one, so it is not handed to a thread.
             (None, Kind::File) if group.is_some() => {
-                let parent = self.source.parent().filter(|_| item.stored.is_some());
+                let parent = self.source.parent().filter(|_| item.is_stored);
                 let parent = parent.ok_or_else(not_there)?.clone();
                 let mut copier = std::mem::take(&mut self.copier);
                 let Some(spot) = self.spot(item, &shown) else {
@@ -154,13 +147,14 @@ impl Restorer<'_> {
 
     /// The copy of a file that a thread is to make.
     fn copy(&mut self, item: RestoreItem, aside: bool) -> Option<Copy> {
-        let Some(parent) = self.source.parent().filter(|_| item.stored.is_some()) else {
+        let Some(parent) = self.source.parent().filter(|_| item.is_stored) else {
             let because = "it is not in the snapshot".into();
             self.entry_problem(&item, ProblemKind::Unreadable, because);
             return None;
         };
         let parent = Arc::clone(parent);
         let frame = self.frames.last().and_then(Option::as_ref);
+        let is_private = frame.is_some_and(|frame| frame.is_private);
         let (dir, name, inherits) = match frame {
             Some(frame) => (Arc::clone(&frame.dir), item.name.clone(), frame.inherits),
             None => {
@@ -180,6 +174,7 @@ impl Restorer<'_> {
             dir,
             name,
             inherits,
+            is_private,
             aside,
             count,
         })

@@ -1,7 +1,8 @@
-//! Making entries under temporary names and giving them their final ones.
+//! Making entries under temporary names, for [`super::naming`] to give them their final ones.
 //!
-//! An entry gets its final name by one rename, once it is whole. What had the name is renamed
-//! first and never removed. Nothing that was made elsewhere is opened for writing.
+//! An entry gets its final name by one rename, once it is whole. In a folder that nobody else can come into
+//! folders and most files have theirs from the beginning, and a mark that says that they are not whole: of
+//! a folder a name in it, of a file its mode. Nothing that was made elsewhere is opened for writing.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -22,13 +23,14 @@ use super::{
     job::inode_group,
     metadata::{self, Faults, Handle},
     names,
+    naming::{name_taken, new_temporary, place_entry, remove_temporary},
     place::Holds,
     source::RestoreSource,
     vouching,
 };
 use crate::{
     copy::{Copied, Copier, CopyError},
-    error::{Error, Result, failure_code, system_reason},
+    error::{Error, failure_code, system_reason},
     event::Stop,
     leases::{LeasePatience, open_reason},
     sys::{Dir, Kind, Stat, attributes},
@@ -70,11 +72,13 @@ impl RestoreFault {
 /// Device and inode number.
 pub(super) type Inode = (u64, u64);
 
-/// A finished entry under a temporary name.
+/// A finished entry, under a temporary name or under its final one.
 #[derive(Debug)]
 pub(super) struct Made {
     /// Its name for now.
     pub(super) temporary: OsString,
+    /// That is its final name.
+    pub(super) is_placed: bool,
     /// Its inode.
     pub(super) inode: Option<Inode>,
     /// Its content is not what the manifest recorded.
@@ -92,6 +96,9 @@ pub(super) struct Spot<'a> {
     pub(super) name: &'a OsStr,
     /// The folder gives its entries an access control list.
     pub(super) inherits: bool,
+    /// This restore made the folder and has not given it away yet: nobody else can come into it, and what is
+    /// made in it is ours.
+    pub(super) is_private: bool,
     /// What the file system gives back.
     pub(super) holds: Holds,
     /// The whole path, for messages.
@@ -106,7 +113,7 @@ pub(super) fn make_file(
     copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<Made, RestoreFault> {
+) -> Result<Made, RestoreFault> {
     let unreadable = |message: String| RestoreFault::Entry(ProblemKind::Unreadable, message);
     let from = leases
         .open(item.wanted.uid, &mut || stop.check(), || {
@@ -118,12 +125,18 @@ pub(super) fn make_file(
     if stat.kind != Kind::File {
         return Err(unreadable("it is no regular file any more".into()));
     }
-    let (to, temporary) = new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
-        .map_err(|error| RestoreFault::of(error, spot.shown))?;
-    let filled = fill_file(&from, &to, &stat, item, spot, copier, stop, faults);
+    let is_placed = is_made_in_place(item, spot);
+    let (to, temporary) = match is_placed {
+        true => new_in_place(spot)?,
+        false => new_temporary(spot.name, |temporary| spot.dir.new_file(temporary, 0o600))
+            .map_err(|error| RestoreFault::of(error, spot.shown))?,
+    };
+    let to = (&to, is_placed);
+    let filled = fill_file(&from, to, &stat, item, spot, copier, stop, faults);
     match filled {
         Ok((inode, bytes, damaged)) => Ok(Made {
             temporary,
+            is_placed,
             inode,
             damaged,
             bytes,
@@ -135,20 +148,37 @@ pub(super) fn make_file(
     }
 }
 
+/// Whether a file can have its final name from the beginning: only its mode is set once it is whole, so
+/// that it is known as unfinished until then. Some attributes are a mode as well.
+fn is_made_in_place(item: &RestoreItem, spot: Spot<'_>) -> bool {
+    let wanted = &item.wanted;
+    let has_attributes = wanted.xattrs_digest.is_some() || !wanted.xattrs_kept.is_empty();
+    spot.is_private && item.listed && !has_attributes && wanted.mode != names::UNFINISHED_MODE
+}
+
+/// Makes an unfinished file under its final name.
+fn new_in_place(spot: Spot<'_>) -> Result<(File, OsString), RestoreFault> {
+    match spot.dir.new_file(spot.name, names::UNFINISHED_MODE) {
+        Ok(file) => Ok((file, spot.name.to_owned())),
+        Err(Errno::EXIST) => Err(name_taken()),
+        Err(error) => Err(RestoreFault::of(error, spot.shown)),
+    }
+}
+
 #[expect(
     clippy::too_many_arguments,
     reason = "two files and what is between them"
 )]
 fn fill_file(
     from: &File,
-    to: &File,
+    (to, is_placed): (&File, bool),
     stat: &Stat,
     item: &RestoreItem,
     spot: Spot<'_>,
     copier: &mut Copier,
     stop: &Stop,
     faults: &mut Faults,
-) -> std::result::Result<(Option<Inode>, u64, bool), RestoreFault> {
+) -> Result<(Option<Inode>, u64, bool), RestoreFault> {
     let sparse = stat.allocated < stat.size;
     let Copied {
         bytes: length,
@@ -169,15 +199,18 @@ fn fill_file(
     } else {
         item
     };
-    let attributes = metadata::wanted_attributes(item, || attributes::of_fd(from));
-    faults.of_attributes(&attributes);
-    let attributes = attributes.all;
     let handle = Handle::Open(to.as_fd());
     if spot.inherits {
         metadata::clear_inherited(&handle);
     }
-    metadata::apply_metadata(&handle, item, &attributes, 0, spot.holds, faults);
-    metadata::apply_time(&handle, item, spot.holds, faults);
+    if is_placed {
+        metadata::finish_ours(&handle, item, spot.holds, faults);
+    } else {
+        let attributes = metadata::wanted_attributes(item, || attributes::of_fd(from));
+        faults.of_attributes(&attributes);
+        metadata::apply_metadata(&handle, item, &attributes.all, 0, spot.holds, faults);
+        metadata::apply_time(&handle, item, spot.holds, faults);
+    }
     // Only who has other names is asked for its inode again.
     let inode = if inode_group(item).is_some() {
         let made = Stat::of_fd(to).map_err(|error| RestoreFault::of(error, spot.shown))?;
@@ -194,7 +227,7 @@ pub(super) fn make_special(
     item: &RestoreItem,
     spot: Spot<'_>,
     faults: &mut Faults,
-) -> std::result::Result<Made, RestoreFault> {
+) -> Result<Made, RestoreFault> {
     let Spot {
         dir, name, shown, ..
     } = spot;
@@ -214,6 +247,7 @@ pub(super) fn make_special(
     match finish_other(source, item, spot, &temporary, faults) {
         Ok(inode) => Ok(Made {
             temporary,
+            is_placed: false,
             inode: Some(inode),
             damaged: false,
             bytes: 0,
@@ -231,7 +265,7 @@ fn finish_other(
     spot: Spot<'_>,
     temporary: &OsStr,
     faults: &mut Faults,
-) -> std::result::Result<Inode, Errno> {
+) -> Result<Inode, Errno> {
     // By descriptor, and only if it is what was made: the folder may be another user's.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(spot.dir, temporary, flags, Mode::empty())?;
@@ -271,28 +305,39 @@ fn kind_noun(kind: Kind) -> &'static str {
     }
 }
 
-/// Makes an empty folder that is marked as unfinished.
-pub(super) fn make_folder(spot: Spot<'_>) -> std::result::Result<(Dir, OsString), RestoreFault> {
+/// Makes an empty folder that is marked as unfinished, in the place of what is renamed `aside`.
+pub(super) fn make_folder(spot: Spot<'_>, aside: Option<&str>) -> Result<Dir, RestoreFault> {
     let Spot {
-        dir,
-        name,
-        inherits,
-        shown,
-        ..
+        dir, name, shown, ..
     } = spot;
-    let ((), temporary) = new_temporary(name, |temporary| dir.make_folder(temporary, 0o700))
-        .map_err(|error| RestoreFault::of(error, shown))?;
-    let made = dir.folder(&temporary).and_then(|made| {
-        if inherits {
-            metadata::clear_inherited(&Handle::Open(made.as_fd()));
-        }
-        made.new_file(OsStr::new(names::MARKER), 0o600)?;
-        Ok(made)
-    });
-    made.map(|made| (made, temporary.clone())).map_err(|error| {
+    let fault = |error| RestoreFault::of(error, shown);
+    if spot.is_private {
+        // One without its mark, which a kill may leave, is empty and in a folder that is ours: the next
+        // restore takes it over.
+        return match dir.make_folder(name, 0o700) {
+            Ok(()) => mark_folder(spot, name).map_err(fault),
+            Err(Errno::EXIST) => Err(name_taken()),
+            Err(error) => Err(fault(error)),
+        };
+    }
+    let ((), temporary) =
+        new_temporary(name, |temporary| dir.make_folder(temporary, 0o700)).map_err(fault)?;
+    let made = mark_folder(spot, &temporary).map_err(|error| {
         remove_temporary(dir, &temporary);
-        RestoreFault::of(error, shown)
-    })
+        fault(error)
+    })?;
+    place_entry(spot, &temporary, aside)?;
+    Ok(made)
+}
+
+/// Opens a folder that was made just now, and marks it as unfinished.
+fn mark_folder(spot: Spot<'_>, name: &OsStr) -> Result<Dir, Errno> {
+    let made = spot.dir.folder(name)?;
+    if spot.inherits {
+        metadata::clear_inherited(&Handle::Open(made.as_fd()));
+    }
+    made.new_file(OsStr::new(names::MARKER), 0o600)?;
+    Ok(made)
 }
 
 /// Gives a second name to an entry of this kind that was restored before.
@@ -302,7 +347,7 @@ pub(super) fn make_link(
     (kind, inode): (Kind, Inode),
     dir: &Dir,
     name: &OsStr,
-) -> std::result::Result<Made, Errno> {
+) -> Result<Made, Errno> {
     let is_it = |stat: Stat| (stat.dev, stat.ino) == inode && stat.kind == kind;
     if !is_it(first_dir.stat(first)?) {
         return Err(Errno::STALE);
@@ -316,110 +361,11 @@ pub(super) fn make_link(
     }
     Ok(Made {
         temporary,
+        is_placed: false,
         inode: Some(inode),
         damaged: false,
         bytes: 0,
     })
-}
-
-fn new_temporary<T>(
-    name: &OsStr,
-    make: impl Fn(&OsStr) -> std::result::Result<T, Errno>,
-) -> std::result::Result<(T, OsString), Errno> {
-    let mut last = Errno::EXIST;
-    for _ in 0..100 {
-        let temporary = names::temporary_name(name);
-        match make(&temporary) {
-            Ok(made) => return Ok((made, temporary)),
-            Err(Errno::EXIST) => last = Errno::EXIST,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last)
-}
-
-/// Gives a finished entry its name, after what has the name was renamed aside.
-pub(super) fn place_entry(
-    spot: Spot<'_>,
-    temporary: &OsStr,
-    aside: Option<&str>,
-) -> std::result::Result<(), RestoreFault> {
-    let Spot {
-        dir, name, shown, ..
-    } = spot;
-    let placed = match aside {
-        Some(suffix) => rename_beside(dir, name, name, suffix).and_then(|_| {
-            // Also if something took the name just now: what we made has no claim on it.
-            dir.rename_new(temporary, dir, name)
-        }),
-        None => dir.rename_new(temporary, dir, name),
-    };
-    placed.map_err(|error| {
-        remove_temporary(dir, temporary);
-        match error {
-            Errno::EXIST => name_taken(),
-            error => RestoreFault::of(error, shown),
-        }
-    })
-}
-
-/// Something has the name that was free, or equal, when the restore began.
-pub(super) fn name_taken() -> RestoreFault {
-    RestoreFault::Entry(
-        ProblemKind::NotStored,
-        "something else took its name meanwhile".into(),
-    )
-}
-
-/// Renames an entry to a free name beside another; gives that name.
-pub(super) fn rename_beside(
-    dir: &Dir,
-    entry: &OsStr,
-    name: &OsStr,
-    suffix: &str,
-) -> std::result::Result<OsString, Errno> {
-    for attempt in 1..1000 {
-        let beside = names::neighbouring_name(name, suffix, attempt);
-        match dir.rename_new(entry, dir, &beside) {
-            Ok(()) => return Ok(beside),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Errno::EXIST)
-}
-
-/// Keeps damaged content beside its name; the same damage is kept once.
-pub(super) fn keep_damaged(
-    dir: &Dir,
-    temporary: &OsStr,
-    name: &OsStr,
-    stop: &Stop,
-) -> Result<std::result::Result<OsString, Errno>> {
-    let beside = names::neighbouring_name(name, names::DAMAGED, 1);
-    if let (Ok(Some(there)), Ok(new)) = (dir.look(&beside), dir.stat(temporary))
-        && there.kind == Kind::File
-        && there.size == new.size
-    {
-        let kept = compare::digest_of(dir, &beside, &there, stop)?;
-        if kept.is_some() && kept == compare::digest_of(dir, temporary, &new, stop)? {
-            let _ = dir.remove_file(temporary);
-            return Ok(Ok(beside));
-        }
-    }
-    Ok(rename_beside(dir, temporary, name, names::DAMAGED))
-}
-
-/// Removes what an earlier, interrupted restore left under a temporary name.
-pub(super) fn remove_temporary(dir: &Dir, name: &OsStr) {
-    if dir.remove_file(name).is_ok() {
-        return;
-    }
-    // A folder holds at most its mark before it gets its final name; any other stays.
-    if let Ok(folder) = dir.folder(name) {
-        let _ = folder.remove_file(OsStr::new(names::MARKER));
-        let _ = dir.remove_folder(name);
-    }
 }
 
 /// Gives an entry that is there with the right content the metadata that it is to have. False if it
@@ -431,7 +377,7 @@ pub(super) fn put_right(
     spot: Spot<'_>,
     there: &Stat,
     faults: &mut Faults,
-) -> std::result::Result<bool, RestoreFault> {
+) -> Result<bool, RestoreFault> {
     let shown = |error: Errno| RestoreFault::of(error, spot.shown);
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(spot.dir, spot.name, flags, Mode::empty()).map_err(shown)?;
@@ -456,12 +402,13 @@ pub(super) fn put_right(
     Ok(true)
 }
 
-/// Ends a folder: metadata, then the mark goes, then the time. `is_new` if it was made for this.
+/// Ends a folder: metadata, then the mark goes, then the time. `is_new` if it was made for this, `is_ours` if
+/// it belongs to us for certain.
 pub(super) fn finish_folder(
     folder: &Dir,
     item: &RestoreItem,
     attributes: &attributes::Attributes,
-    (is_new, marked): (bool, bool),
+    (is_new, is_ours, marked): (bool, bool, bool),
     holds: Holds,
     faults: &mut Faults,
 ) {
@@ -474,7 +421,10 @@ pub(super) fn finish_folder(
         let spare = compare::spare_attributes(attributes, &held, holds);
         metadata::remove_spare(&handle, &spare, faults);
     }
-    metadata::apply_metadata(&handle, item, attributes, open, holds, faults);
+    match is_ours {
+        true => metadata::apply_metadata_to_ours(&handle, item, attributes, open, holds, faults),
+        false => metadata::apply_metadata(&handle, item, attributes, open, holds, faults),
+    }
     if marked {
         let _ = folder.remove_file(OsStr::new(names::MARKER));
     }

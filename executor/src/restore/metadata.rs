@@ -11,7 +11,7 @@ use rustix::{
         chownat, fgetxattr_query, fremovexattr, removexattr, setxattr, utimensat,
     },
     io::Errno,
-    process::geteuid,
+    process::{getegid, geteuid},
 };
 
 use schema::escape::display;
@@ -241,18 +241,81 @@ pub(super) fn apply_metadata(
     holds: Holds,
     faults: &mut Faults,
 ) {
-    let wanted = &item.wanted;
-    let mut mode = wanted.mode | more_mode;
-    if let Err(error) = handle.set_owner(wanted.uid, wanted.gid) {
-        // A set-id bit is a grant of its owner's rights, not of ours.
-        mode &= 0o1777;
-        if error == Errno::PERM && !geteuid().is_root() {
-            faults.owner_left = true;
-        } else {
-            let what = format!("owner {}:{}", wanted.uid, wanted.gid);
-            faults.add_or_limit(&what, error, holds.owners, |limits| &mut limits.owner);
-        }
+    let may_have = apply_owner(handle, item, holds, faults);
+    apply_rest(handle, item, attributes, more_mode, may_have, holds, faults);
+}
+
+/// The same for an entry that we made where nobody else could come to it, so that it is ours.
+pub(super) fn apply_metadata_to_ours(
+    handle: &Handle<'_>,
+    item: &RestoreItem,
+    attributes: &Attributes,
+    more_mode: u32,
+    holds: Holds,
+    faults: &mut Faults,
+) {
+    let may_have = apply_owner_to_ours(handle, item, holds, faults);
+    apply_rest(handle, item, attributes, more_mode, may_have, holds, faults);
+}
+
+/// Ends a file that we made where nobody else could come to it, and that has no attributes. Its mode comes
+/// last: until then it has [`names::UNFINISHED_MODE`], and with it all else.
+pub(super) fn finish_ours(
+    handle: &Handle<'_>,
+    item: &RestoreItem,
+    holds: Holds,
+    faults: &mut Faults,
+) {
+    let may_have = apply_owner_to_ours(handle, item, holds, faults);
+    let timed = handle.set_mtime(item.wanted.mtime);
+    apply_mode(handle, item.wanted.mode & may_have, holds, faults);
+    match timed {
+        Ok(()) => look_at_limits(handle, item, holds, faults),
+        Err(error) => faults.add("time", error),
     }
+}
+
+/// Sets the owner of an entry that is ours; gives the permission bits that it may have then.
+fn apply_owner_to_ours(
+    handle: &Handle<'_>,
+    item: &RestoreItem,
+    holds: Holds,
+    faults: &mut Faults,
+) -> u32 {
+    let wanted = &item.wanted;
+    match (wanted.uid, wanted.gid) == (geteuid().as_raw(), getegid().as_raw()) {
+        true => 0o7777,
+        false => apply_owner(handle, item, holds, faults),
+    }
+}
+
+/// Sets the owner; gives the permission bits that the entry may have then.
+fn apply_owner(handle: &Handle<'_>, item: &RestoreItem, holds: Holds, faults: &mut Faults) -> u32 {
+    let wanted = &item.wanted;
+    let Err(error) = handle.set_owner(wanted.uid, wanted.gid) else {
+        return 0o7777;
+    };
+    if error == Errno::PERM && !geteuid().is_root() {
+        faults.owner_left = true;
+    } else {
+        let what = format!("owner {}:{}", wanted.uid, wanted.gid);
+        faults.add_or_limit(&what, error, holds.owners, |limits| &mut limits.owner);
+    }
+    // A set-id bit is a grant of its owner's rights, not of ours.
+    0o1777
+}
+
+/// Sets attributes and mode, which come after the owner.
+fn apply_rest(
+    handle: &Handle<'_>,
+    item: &RestoreItem,
+    attributes: &Attributes,
+    more_mode: u32,
+    may_have: u32,
+    holds: Holds,
+    faults: &mut Faults,
+) {
+    let wanted = &item.wanted;
     for (name, value) in attributes {
         if let Err(error) = handle.set_attribute(name, value) {
             let what = format!("attribute {}", display(name));
@@ -262,12 +325,13 @@ pub(super) fn apply_metadata(
     if wanted.kind == Kind::Symlink {
         return;
     }
-    match handle.set_mode(mode) {
-        Ok(()) => {}
-        Err(error) => {
-            let what = format!("mode {mode:04o}");
-            faults.add_or_limit(&what, error, holds.modes, |limits| &mut limits.mode);
-        }
+    apply_mode(handle, (wanted.mode | more_mode) & may_have, holds, faults);
+}
+
+fn apply_mode(handle: &Handle<'_>, mode: u32, holds: Holds, faults: &mut Faults) {
+    if let Err(error) = handle.set_mode(mode) {
+        let what = format!("mode {mode:04o}");
+        faults.add_or_limit(&what, error, holds.modes, |limits| &mut limits.mode);
     }
 }
 
@@ -279,11 +343,15 @@ pub(super) fn apply_time(
     holds: Holds,
     faults: &mut Faults,
 ) {
-    let wanted = &item.wanted;
-    if let Err(error) = handle.set_mtime(wanted.mtime) {
-        faults.add("time", error);
-        return;
+    match handle.set_mtime(item.wanted.mtime) {
+        Ok(()) => look_at_limits(handle, item, holds, faults),
+        Err(error) => faults.add("time", error),
     }
+}
+
+/// Notes what the file system did not keep of what was set.
+fn look_at_limits(handle: &Handle<'_>, item: &RestoreItem, holds: Holds, faults: &mut Faults) {
+    let wanted = &item.wanted;
     let Ok(there) = Stat::of_fd(handle.fd()) else {
         return;
     };

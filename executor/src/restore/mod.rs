@@ -16,6 +16,7 @@ mod lookup;
 mod make;
 mod metadata;
 mod names;
+mod naming;
 mod paths;
 mod place;
 mod read_back;

@@ -13,6 +13,9 @@ use std::{
 
 /// Stands in a folder that a restore made, until the folder has all its content and metadata.
 pub(super) const MARKER: &str = ".backup-restore-unfinished";
+/// The permission bits of a file that has its final name and is not whole, in a folder that a restore made
+/// and that has its mark. Nothing else has these on a file.
+pub(super) const UNFINISHED_MODE: u32 = 0o1600;
 /// Suffix of content that is not what the manifest recorded.
 pub(super) const DAMAGED: &str = ".damaged";
 

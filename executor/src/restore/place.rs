@@ -234,6 +234,21 @@ impl RestoreTarget {
         }
     }
 
+    /// Whether nothing stands there, or a folder without anything in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self.stat {
+            None => true,
+            Some(stat) if stat.kind == Kind::Folder => {
+                let names = self
+                    .parent
+                    .folder(&self.name)
+                    .and_then(|dir| dir.list_once());
+                names.is_ok_and(|names| names.is_empty())
+            }
+            Some(_) => false,
+        }
+    }
+
     /// The target could not be written.
     pub(super) fn io(&self, error: impl Into<std::io::Error>) -> Error {
         Error::io("write", self.shown.as_bytes(), error)

@@ -17,7 +17,7 @@ use super::{
     compare,
     item::RestoreItem,
     job::RestoreJob,
-    make, names,
+    names, naming,
     source::{RestoreSource, Step},
 };
 use crate::{
@@ -139,8 +139,12 @@ impl Asked {
         let digest = digest.transpose().map(Option::flatten);
         let fault = digest.map(|digest| {
             (digest != Some(written.wanted)).then(|| {
-                let kept =
-                    make::rename_beside(&written.dir, &written.name, &written.name, names::DAMAGED);
+                let kept = naming::rename_beside(
+                    &written.dir,
+                    &written.name,
+                    &written.name,
+                    names::DAMAGED,
+                );
                 let name = kept.unwrap_or(written.name);
                 display(crate::sys::bytes(&name))
             })

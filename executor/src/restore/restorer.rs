@@ -14,8 +14,9 @@ use super::{
     copying::FolderCount,
     item::RestoreItem,
     job::RestoreJob,
-    make::{self, Inode, Made, RestoreFault, Spot},
+    make::{Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
+    naming,
     source::RestoreSource,
     tally::Tally,
 };
@@ -39,6 +40,8 @@ pub(super) struct Frame {
     pub(super) marked: bool,
     /// It was made by this run, so that nothing can be in the way in it.
     pub(super) fresh: bool,
+    /// Nobody else can come into it until it is finished.
+    pub(super) is_private: bool,
     /// Since when what was changed in it is read back at the end, where a restore did not end.
     pub(super) read_back_since: Option<Nanos>,
     pub(super) count: Arc<FolderCount>,
@@ -72,23 +75,41 @@ impl Restorer<'_> {
     /// Where an entry goes; `None` below a folder that could not be had.
     pub(super) fn spot<'s>(&'s self, item: &'s RestoreItem, shown: &'s str) -> Option<Spot<'s>> {
         let place = &self.job.place;
-        let (dir, name, inherits) = match self.frames.last() {
+        let (dir, name, inherits, is_private) = match self.frames.last() {
             None => {
                 let inherits = metadata::passes_acl_on(&place.parent);
-                (&place.parent, &place.name, inherits)
+                (&place.parent, &place.name, inherits, false)
             }
             Some(frame) => {
                 let frame = frame.as_ref()?;
-                (frame.dir.as_ref(), &item.name, frame.inherits)
+                (
+                    frame.dir.as_ref(),
+                    &item.name,
+                    frame.inherits,
+                    frame.is_private,
+                )
             }
         };
         Some(Spot {
             dir,
             name,
             inherits,
+            is_private,
             holds: place.holds,
             shown,
         })
+    }
+
+    /// What has the name; nothing in a folder that was made by this run.
+    pub(super) fn in_the_way(
+        &self,
+        spot: Spot<'_>,
+    ) -> std::result::Result<Option<Stat>, RestoreFault> {
+        if matches!(self.frames.last(), Some(Some(frame)) if frame.fresh) {
+            return Ok(None);
+        }
+        let there = spot.dir.look(spot.name);
+        there.map_err(|error| RestoreFault::of(error, spot.shown))
     }
 
     /// The suffix for what has an entry's name, if anything has.
@@ -100,7 +121,7 @@ impl Restorer<'_> {
             None => Ok(None),
             Some(_) if self.job.overwrite => Ok(Some(self.aside)),
             // It was not there when everything was compared.
-            Some(_) => Err(make::name_taken()),
+            Some(_) => Err(naming::name_taken()),
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
     copying::{self, BYTES, Copied, Copy, FILES},
     item::RestoreItem,
     job::{RestoreJob, restore_interrupted},
-    make, names, place, read_back,
+    names, naming, place, read_back,
     restorer::Restorer,
     scan::{self, Totals},
     source::Step,
@@ -51,7 +51,10 @@ pub(super) fn restore_all(
 ) -> Result<Outcome> {
     let aside = planned.aside_suffix.as_str();
     // Where nothing stands, then as now, there is nothing to compare with.
-    let nothing_there = job.place.stat.is_none() && planned.conflict_count == 0;
+    let nothing_there = planned.conflict_count == 0
+        && planned.put_right_count == 0
+        && planned.already_there <= 1
+        && job.place.is_empty();
     let mut totals = Totals::planned(planned);
     if !nothing_there || totals.needed > place::free_bytes(&job.place)? {
         // What the plan read and found the same is read once more when its turn comes.
@@ -194,7 +197,7 @@ impl Restorer<'_> {
         let place = &self.job.place;
         for name in place.parent.names().unwrap_or_default() {
             if names::is_temporary_of(&name, &place.name) {
-                make::remove_temporary(&place.parent, &name);
+                naming::remove_temporary(&place.parent, &name);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::{
     compare::{self, ComparisonRules, Standing, unfinished_since},
     item::RestoreItem,
     job::{RestoreJob, inode_group, restore_interrupted},
-    names, rights,
+    names, naming, rights,
     source::{RestoreSource, Step},
 };
 use crate::{
@@ -62,6 +62,8 @@ pub(super) struct Totals {
 /// A folder of the target on the way down.
 struct TargetFolder {
     dir: Dir,
+    /// An earlier restore made it and did not finish.
+    is_unfinished: bool,
     /// Since when what was changed in it is read back at the end.
     read_back_since: Option<Nanos>,
 }
@@ -236,6 +238,10 @@ impl Scan<'_> {
         let (Some(dir), Some(there)) = (dir, there) else {
             return Ok(Found::Nothing);
         };
+        // What is not whole yet is made anew.
+        if above.is_some_and(|above| above.is_unfinished) && naming::is_unfinished(&there) {
+            return Ok(Found::Nothing);
+        }
         let rules = ComparisonRules {
             holds: job.place.holds,
             content: self.content,
@@ -273,10 +279,11 @@ impl Scan<'_> {
         job.check_folder(&folder, &item.path)?;
         let is_job = |differs| (!stays_as_it_is(job, item, &folder)).then_some(differs);
         let differs = folder_differs(job, item, &there, standing).and_then(is_job);
-        let own = || unfinished_since(&folder);
-        let since = rules.read_back_since.or_else(own);
+        let own = unfinished_since(&folder);
+        let since = rules.read_back_since.or(own);
         let entered = TargetFolder {
             dir: folder,
+            is_unfinished: own.is_some(),
             read_back_since: since.filter(|_| job.choice.read_back),
         };
         Ok(Found::Folder(entered, differs))
@@ -342,15 +349,21 @@ fn stays_as_it_is(job: &RestoreJob<'_>, item: &RestoreItem, folder: &Dir) -> boo
 
 /// Bytes to write for a file: its size without holes.
 fn bytes_of(source: &RestoreSource, item: &RestoreItem) -> u64 {
-    let Some(stat) = &item.stored else {
+    let listed = item.wanted.size;
+    let Some(parent) = source.parent().filter(|_| item.is_stored) else {
         return 0;
+    };
+    if item.looks.is_none() && listed <= SMALL {
+        return listed;
+    }
+    let looks = || parent.stat(&item.stored_name).ok();
+    let Some(stat) = item.looks.or_else(looks) else {
+        return listed;
     };
     if stat.size <= SMALL || stat.allocated >= stat.size {
         return stat.size;
     }
-    let file = source
-        .parent()
-        .and_then(|parent| parent.file(&item.stored_name).ok());
+    let file = parent.file(&item.stored_name).ok();
     file.and_then(|file| data_bytes(&file, stat.size).ok())
         .unwrap_or(stat.size)
 }

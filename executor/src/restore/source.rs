@@ -103,7 +103,7 @@ impl RestoreSource {
                     never: None,
                 };
                 let walk = Walk::new(parent, found.name.clone(), stat, bounds);
-                Some(walk.with_names(names).with_ahead(ahead))
+                Some(walk.with_names(names).with_ahead(ahead).by_kind())
             }
         };
         Ok(Self {
@@ -322,18 +322,8 @@ impl RestoreSource {
                         in_tree: false,
                     });
                 }
-                let item = RestoreItem {
-                    path,
-                    stored_name: entry.stored_name().to_owned(),
-                    name,
-                    renamed: false,
-                    wanted: entry,
-                    stored: None,
-                    listed: true,
-                    rights: Rights::Withheld,
-                    bits_withheld: false,
-                };
-                step_of(item, kind)
+                let stored_name = entry.stored_name().to_owned();
+                step_of(RestoreItem::new(path, name, stored_name, entry), kind)
             }
         }
     }
@@ -342,73 +332,72 @@ impl RestoreSource {
     fn tree_entry(&mut self, visit: Visit, entry: Option<Entry>) -> Option<Step> {
         let walk = self.walk.as_mut()?;
         let path = walk.path().to_owned();
-        let stat = match visit {
+        let (kind, looks) = match visit {
             Visit::Leave(_) => {
                 self.open.pop();
                 return Some(Step::Leave);
             }
-            Visit::Enter(stat) | Visit::Leaf(stat) => stat,
+            Visit::Enter(stat) | Visit::Leaf(stat) => (stat.kind, Some(stat)),
+            Visit::Listed(kind) => (kind, None),
             Visit::Unreadable(..) if entry.is_none() && self.leaves_unlisted() => {
                 return Some(self.unlisted(&path));
             }
             Visit::Unreadable(_, error) => {
                 return Some(self.fault_with_content(&path, system_reason(&error.into())));
             }
-            Visit::Vanished => {
-                let message = "it is gone from the snapshot".into();
-                return Some(self.fault_with_content(&path, message));
-            }
+            Visit::Vanished => return Some(self.gone(&path)),
             Visit::Excluded | Visit::MountPoint(_) | Visit::Destination => return None,
         };
         let stored_name = walk.name().clone();
         let name = walk.own_name();
         if let Some(entry) = &entry
-            && entry.kind != stat.kind
+            && entry.kind != kind
         {
-            let item = RestoreItem {
-                path,
-                name,
-                renamed: false,
-                stored_name,
-                wanted: entry.clone(),
-                stored: None,
-                listed: true,
-                rights: Rights::Withheld,
-                bits_withheld: false,
-            };
-            return Some(self.mismatched_entry(item, stat.kind));
+            let item = RestoreItem::new(path, name, stored_name, entry.clone());
+            return Some(self.mismatched_entry(item, kind));
         }
         let listed = entry.is_some();
         if !listed && self.leaves_unlisted() {
-            self.pass_content(stat.kind);
+            self.pass_content(kind);
             return Some(self.unlisted(&path));
         }
         let walk = self.walk.as_mut()?;
-        let mut wanted = entry.unwrap_or_else(|| Entry::of(&path, &stat));
-        if stat.kind == Kind::Symlink && wanted.target.is_none() {
+        // Of content without a digest nothing but the tree tells what it is.
+        let is_told = |entry: &Entry| kind != Kind::File || entry.digest.is_some();
+        let looks = match looks {
+            None if !entry.as_ref().is_some_and(is_told) => {
+                match walk.parent().stat(&stored_name) {
+                    Ok(stat) if stat.kind == kind => Some(stat),
+                    Ok(_) => return Some(self.gone(&path)),
+                    Err(error) => return Some(self.fault(&path, system_reason(&error.into()))),
+                }
+            }
+            looks => looks,
+        };
+        let mut wanted = match (entry, &looks) {
+            (Some(entry), _) => entry,
+            (None, Some(stat)) => Entry::of(&path, stat),
+            (None, None) => return None,
+        };
+        if kind == Kind::Symlink && wanted.target.is_none() {
             match walk.parent().read_symlink(&stored_name) {
                 Ok(target) => wanted.target = Some(bytes(&target).to_vec()),
                 Err(error) => return Some(self.fault(&path, system_reason(&error.into()))),
             }
         }
-        if stat.kind == Kind::Folder {
+        if kind == Kind::Folder {
             self.open.push(Open {
                 path: path.clone(),
                 in_tree: true,
             });
         }
         let item = RestoreItem {
-            path,
-            name,
-            renamed: false,
-            stored_name,
-            wanted,
-            stored: Some(stat),
+            is_stored: true,
+            looks,
             listed,
-            rights: Rights::Withheld,
-            bits_withheld: false,
+            ..RestoreItem::new(path, name, stored_name, wanted)
         };
-        Some(step_of(item, stat.kind))
+        Some(step_of(item, kind))
     }
 
     /// An entry that is of another kind in the tree than the manifest says.
@@ -441,6 +430,11 @@ impl RestoreSource {
     fn withheld_device(&mut self, path: &StoredPath) -> Step {
         let message = "left out: it is a device, and no sealed manifest vouches for it";
         self.fault_of(path, ProblemKind::Unvouched, message.into())
+    }
+
+    /// An entry that was listed and is not there any more.
+    fn gone(&mut self, path: &StoredPath) -> Step {
+        self.fault_with_content(path, "it is gone from the snapshot".into())
     }
 
     /// A fault of an entry whose content is passed over.

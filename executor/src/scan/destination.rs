@@ -267,7 +267,7 @@ impl TierScan<'_> {
     fn scan_entry(&mut self, tier: Tier, dir: &Dir, one: &Listed, id: Option<SnapshotId>) -> bool {
         let name = one.name.as_os_str();
         // What the folder says of it is not asked again.
-        let kind = match one.is_known && one.is_folder {
+        let kind = match one.is_folder() {
             true => Kind::Folder,
             false => match dir.stat(name) {
                 Ok(stat) => stat.kind,

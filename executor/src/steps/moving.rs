@@ -103,7 +103,7 @@ pub(crate) fn lock_snapshots(store: &Store) {
         }
         for one in dir.list().unwrap_or_default() {
             let id = one.name.to_str().map(str::parse::<SnapshotId>);
-            if one.is_folder && matches!(id, Some(Ok(_))) {
+            if one.is_folder() && matches!(id, Some(Ok(_))) {
                 let _ = dir.lock_subvolume(&one.name);
             }
         }

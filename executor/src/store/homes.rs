@@ -74,8 +74,8 @@ impl Homes<'_> {
 
 /// Whether an entry that a folder lists is a folder; it is looked at where its folder does not say so.
 fn is_folder(dir: &Dir, one: &Listed) -> std::result::Result<bool, Errno> {
-    if one.is_known {
-        return Ok(one.is_folder);
+    if one.kind.is_some() {
+        return Ok(one.is_folder());
     }
     let stat = dir.look(&one.name)?;
     Ok(stat.is_some_and(|stat| stat.kind == Kind::Folder))

@@ -318,8 +318,7 @@ impl<'a> Reader<'a> {
         let listed = names.map(|name| Listed {
             name: OsStr::from_bytes(name).to_owned(),
             inode: 0,
-            is_folder: true,
-            is_known: true,
+            kind: Some(Kind::Folder),
         });
         listed.collect()
     }
@@ -337,7 +336,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let mount = self.below.mount(path);
-        let is_folder = listed.is_folder || (mount.is_some() && !listed.is_known);
+        let is_folder = listed.is_folder() || (mount.is_some() && listed.kind.is_none());
         if let Some(pattern) = self.excluded_by(task.base, path, is_folder) {
             return Some(SeenKind::Excluded(Some(pattern)));
         }

@@ -12,12 +12,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat, openat2, readlinkat},
+    fs::{Mode, OFlags, RawDir, ResolveFlags, openat, openat2, readlinkat},
     io::Errno,
     mount::{OpenTreeFlags, open_tree},
 };
 
-use super::stat::Stat;
+use super::stat::{Kind, Stat};
 
 /// An open folder.
 #[derive(Debug)]
@@ -36,10 +36,16 @@ pub struct Listed {
     pub name: OsString,
     /// Its inode number. To look at entries in this order is to read a disk from front to back.
     pub inode: u64,
-    /// Whether the folder says that it is a folder; some file systems never say so.
-    pub is_folder: bool,
-    /// Whether the folder says what it is at all.
-    pub is_known: bool,
+    /// What the folder says that it is; some file systems say nothing of it.
+    pub kind: Option<Kind>,
+}
+
+impl Listed {
+    /// Whether the folder says that it is a folder.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.kind == Some(Kind::Folder)
+    }
 }
 
 /// Bytes that the kernel takes as one path, the final NUL included (`linux/limits.h`).
@@ -319,8 +325,7 @@ impl Dir {
                 listed.push(Listed {
                     name: OsString::from_vec(name.to_vec()),
                     inode: entry.ino(),
-                    is_folder: entry.file_type() == FileType::Directory,
-                    is_known: entry.file_type() != FileType::Unknown,
+                    kind: Kind::of(entry.file_type()),
                 });
             }
         }

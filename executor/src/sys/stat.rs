@@ -25,6 +25,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind that the kernel calls so; none where it does not know.
+    pub(super) fn of(file_type: FileType) -> Option<Self> {
+        Some(match file_type {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            FileType::Symlink => Self::Symlink,
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
+            FileType::CharacterDevice => Self::CharDevice,
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::Unknown => return None,
+        })
+    }
+
     /// Whether a file system that can hold this much can hold an entry of this kind.
     #[must_use]
     pub fn is_held(self, can: &Capabilities) -> bool {
@@ -141,16 +155,7 @@ impl Stat {
     }
 
     fn new(raw: &Statx) -> Result<Self, Errno> {
-        let kind = match FileType::from_raw_mode(raw.stx_mode.into()) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Folder,
-            FileType::Symlink => Kind::Symlink,
-            FileType::Fifo => Kind::Fifo,
-            FileType::Socket => Kind::Socket,
-            FileType::CharacterDevice => Kind::CharDevice,
-            FileType::BlockDevice => Kind::BlockDevice,
-            FileType::Unknown => return Err(Errno::INVAL),
-        };
+        let kind = Kind::of(FileType::from_raw_mode(raw.stx_mode.into())).ok_or(Errno::INVAL)?;
         let nanos =
             |seconds: i64, nanos: u32| Nanos::from(seconds) * 1_000_000_000 + Nanos::from(nanos);
         let attributes = raw.stx_attributes.bits();

@@ -340,7 +340,8 @@ impl Merge<'_> {
         let (Some(listed), Some((_, path))) = (listed, place) else {
             return false;
         };
-        let mut names = listed.names;
+        let names = listed.entries.into_iter().map(|one| one.name);
+        let mut names: Vec<_> = names.collect();
         names.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
         let place = Some((listed.folder, path.clone()));
         let stored = listed.attributes;
