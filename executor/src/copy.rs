@@ -114,6 +114,20 @@ impl Copier {
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<Copied, CopyError> {
         let size = end_of(from).map_err(CopyError::Read)?;
+        self.digest_of_size(from, sparse, size, tick)
+    }
+
+    /// The same of a file of which the kernel said a moment ago that it has this size.
+    ///
+    /// # Errors
+    /// As [`Self::copy`].
+    pub fn digest_of_size(
+        &mut self,
+        from: &File,
+        sparse: bool,
+        size: u64,
+        tick: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<Copied, CopyError> {
         self.each(from, sparse, size, tick, |_, _| Ok(()))
     }
 

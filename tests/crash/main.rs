@@ -25,6 +25,7 @@ mod lab;
 mod mounts;
 mod published;
 mod repeat;
+mod restoring;
 mod room;
 mod space;
 mod sweep;

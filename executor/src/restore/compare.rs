@@ -185,18 +185,23 @@ pub(super) fn digest_of(
     stop: &Stop,
 ) -> Result<Option<Digest>> {
     match dir.file(name) {
-        Ok(file) => digest_of_open(&file, stat, stop),
+        Ok(file) => digest_of_open(&file, stat, &mut Copier::default(), stop),
         Err(_) => Ok(None),
     }
 }
 
 /// The same of a file that is open.
-pub(super) fn digest_of_open(file: &File, stat: &Stat, stop: &Stop) -> Result<Option<Digest>> {
+pub(super) fn digest_of_open(
+    file: &File,
+    stat: &Stat,
+    copier: &mut Copier,
+    stop: &Stop,
+) -> Result<Option<Digest>> {
     if !Stat::of_fd(file).is_ok_and(|opened| opened.same_inode(stat) && opened.size == stat.size) {
         return Ok(None);
     }
     let sparse = stat.allocated < stat.size;
-    match Copier::default().digest(file, sparse, &mut |_| stop.check()) {
+    match copier.digest_of_size(file, sparse, stat.size, &mut |_| stop.check()) {
         Ok(read) => Ok((read.bytes == stat.size).then_some(read.digest)),
         Err(CopyError::Ended(error)) => Err(error),
         Err(CopyError::Read(_) | CopyError::Write(_)) => Ok(None),

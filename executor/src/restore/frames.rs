@@ -183,7 +183,8 @@ impl Restorer<'_> {
             }
         }
         if marked {
-            others.retain(|name| !naming::remove_unfinished(folder, name));
+            let stat = folder.stat_self()?;
+            others.retain(|name| !naming::remove_unfinished(folder, &stat, name));
         }
         let is_empty = others.is_empty();
         if as_is && !marked {

@@ -21,6 +21,7 @@ use super::{
     source::{RestoreSource, Step},
 };
 use crate::{
+    copy::Copier,
     error::Result,
     event::{Context, Event, Phase, Progress, Stop},
     sys::{Dir, Kind, Stat, stat::Nanos},
@@ -72,8 +73,10 @@ pub(super) fn read_back(
     run_in_order(width, &mut reading, &|files: Vec<Written>| {
         // All are asked for before the first is waited for.
         let files: Vec<_> = files.into_iter().map(Written::ask).collect();
+        let mut copier = Copier::default();
         let read = files.into_iter();
-        read.map(|file| file.read(context.stop)).collect()
+        read.map(|file| file.read(&mut copier, context.stop))
+            .collect()
     })?;
     Ok(reading.proof)
 }
@@ -133,9 +136,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(self, stop: &Stop) -> Read {
+    fn read(self, copier: &mut Copier, stop: &Stop) -> Read {
         let Self { written, file } = self;
-        let digest = file.map(|file| compare::digest_of_open(&file, &written.stat, stop));
+        let digest = file.map(|file| compare::digest_of_open(&file, &written.stat, copier, stop));
         let digest = digest.transpose().map(Option::flatten);
         let fault = digest.map(|digest| {
             (digest != Some(written.wanted)).then(|| {

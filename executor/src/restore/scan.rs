@@ -62,8 +62,8 @@ pub(super) struct Totals {
 /// A folder of the target on the way down.
 struct TargetFolder {
     dir: Dir,
-    /// An earlier restore made it and did not finish.
-    is_unfinished: bool,
+    /// How it looks, where an earlier restore made it and did not finish.
+    unfinished: Option<Stat>,
     /// Since when what was changed in it is read back at the end.
     read_back_since: Option<Nanos>,
 }
@@ -239,7 +239,8 @@ impl Scan<'_> {
             return Ok(Found::Nothing);
         };
         // What is not whole yet is made anew.
-        if above.is_some_and(|above| above.is_unfinished) && naming::is_unfinished(&there) {
+        let unfinished = above.and_then(|above| above.unfinished);
+        if unfinished.is_some_and(|folder| naming::is_unfinished(&folder, &there)) {
             return Ok(Found::Nothing);
         }
         let rules = ComparisonRules {
@@ -283,7 +284,7 @@ impl Scan<'_> {
         let since = rules.read_back_since.or(own);
         let entered = TargetFolder {
             dir: folder,
-            is_unfinished: own.is_some(),
+            unfinished: own.map(|_| there),
             read_back_since: since.filter(|_| job.choice.read_back),
         };
         Ok(Found::Folder(entered, differs))

@@ -118,6 +118,43 @@ fn a_file_that_is_stopped_halfway_has_no_name() {
     assert_eq!(names(&target), [".backup-restore-unfinished"]);
 }
 
+/// What a killed restore leaves of a file in a folder that it made.
+fn unfinished(path: &std::path::Path, content: &str) {
+    write(path, content);
+    set_mode(path, 0o1600);
+}
+
+#[test]
+fn a_file_that_a_killed_restore_left_unfinished_is_made_anew_and_nothing_else() {
+    let lab = Lab::new(|tree| {
+        for file in ["half", "whole", "linked", "mine"] {
+            write(&tree.join("x/sub").join(file), "as it was");
+            set_time(&tree.join("x/sub").join(file), 1_500_000_000);
+        }
+    });
+    let target = lab.out("x");
+    let step = lab.plan("x", &target, false).unwrap();
+    // Without the mark of a folder that is not finished the mode means nothing.
+    unfinished(&target.join("sub/half"), "as it");
+    assert_eq!(lab.plan("x", &target, false).unwrap().conflict_count, 1);
+    write(&target.join("sub/.backup-restore-unfinished"), "");
+    // Something else in it is no work of a restore.
+    write(&target.join("sub/mine"), "by hand");
+    unfinished(&target.join("sub/linked"), "as it");
+    fs::hard_link(target.join("sub/linked"), lab.out("elsewhere")).unwrap();
+    let now = lab.plan("x", &target, false).unwrap();
+    assert_eq!((now.conflict_count, now.creates), (2, 2), "{now:?}");
+    assert!(lab.run(&step).is_err());
+    assert_eq!(read(&target.join("sub/half")), "as it");
+
+    fs::remove_file(target.join("sub/mine")).unwrap();
+    fs::remove_file(target.join("sub/linked")).unwrap();
+    assert_eq!(lab.plan("x", &target, false).unwrap().conflict_count, 0);
+    assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
+    assert_eq!(picture(&target), picture(&lab.tree().join("x")));
+    assert_eq!(read(&lab.out("elsewhere")), "as it");
+}
+
 const VICTIM: &str = "RESTORE_TEST_VICTIM";
 
 /// Not a test of its own: the process that
