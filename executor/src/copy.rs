@@ -139,7 +139,7 @@ impl Copier {
         tick: &mut dyn FnMut(u64) -> Result<(), Error>,
         mut put: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> Result<Copied, CopyError> {
-        if self.as_asked {
+        if self.as_asked && enough <= BUFFER as u64 {
             read_as_asked(from);
         }
         let mut hasher = Sha256::new();

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub(crate) const MOST: usize = 64;
 /// Fewest threads where answers come from far away.
 const FAR: usize = 16;
+/// Entries of a job there: at the end of the work nobody waits long for whoever got the last one.
+const TOGETHER: usize = 4;
 /// An answer that takes less is one of this machine's.
 const NEAR: Duration = Duration::from_micros(100);
 /// What is done between two answers: most of it is system calls.
@@ -85,7 +87,7 @@ impl Width {
     /// Entries of a job, where `near` is right for a disk of this machine.
     pub(crate) fn entries(self, near: usize) -> usize {
         match self.is_far() {
-            true => near.min(FAR),
+            true => near.min(TOGETHER),
             false => near,
         }
     }
@@ -141,8 +143,8 @@ mod tests {
         assert_eq!(at(200_000).threads(), MOST);
         for micros in [100, 1000, 200_000] {
             assert!(at(micros).is_far());
-            assert_eq!(at(micros).entries(256), 16);
-            assert_eq!(at(micros).entries(8), 8);
+            assert_eq!(at(micros).entries(256), 4);
+            assert_eq!(at(micros).entries(3), 3);
             assert_eq!(at(micros).most(), MOST);
         }
         assert_eq!(at(1000).or_wider(at(2000)), at(2000));

@@ -128,12 +128,11 @@ pub fn inspect_again(store: &Store) -> Option<CapabilityChange> {
     }
     let gained = capability_words(&found, before);
     let lost = capability_words(before, &found);
-    let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
     let changed = DestinationRecord {
         capabilities: found,
         ..record
     };
-    write_json(&store.backup, DESTINATION_FILE, &path, &changed).ok()?;
+    store.write_destination(&changed).ok()?;
     let is_less = !lost.is_empty();
     let parts = [("can now hold ", gained), ("can no longer hold ", lost)];
     let parts: Vec<String> = parts
@@ -297,8 +296,7 @@ fn own_host_folder(step: &DestinationCheckStep, store: &Store) -> Result<()> {
     if new == record {
         return Ok(());
     }
-    let path = store.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
-    write_json(&store.backup, DESTINATION_FILE, &path, &new)
+    store.write_destination(&new)
 }
 
 fn check_id(step: &DestinationCheckStep, store: &Store) -> Result<()> {

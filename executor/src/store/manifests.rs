@@ -298,19 +298,13 @@ impl Store {
         segments: &Segments,
         stop: &Stop,
     ) -> Result<Option<ManifestDamage>> {
-        let (mut lost, mut first) = (0, None);
-        for at in 0..segments.digests().len() {
-            stop.check()?;
-            if let Some(fault) = segments.fault(at) {
-                lost += 1;
-                first = first.or(Some(fault));
-            }
-        }
-        Ok(first.map(|first| ManifestDamage {
+        let faults = segments.faults(&|| stop.check())?;
+        let lost = faults.len();
+        Ok(faults.first().map(|(_, first)| ManifestDamage {
             because: segments::describe_lost(
                 &self.named(&record_path(id, segments::FOLDER)),
                 lost,
-                &first,
+                first,
             ),
             serves: lost * MOST_LOST <= segments.digests().len(),
         }))

@@ -8,7 +8,10 @@ mod manifests;
 mod record_room;
 mod records;
 
-use std::ffi::OsStr;
+use std::{
+    ffi::OsStr,
+    sync::{Mutex, PoisonError},
+};
 
 use rustix::io::Errno;
 use schema::{
@@ -78,6 +81,8 @@ pub struct Store {
     pub kept: KeptDigests,
     /// Those that it keeps of further snapshots under the ids of other destinations.
     pub kept_elsewhere: KeptElsewhere,
+    /// The destination's own record, once it was read; nobody but the holder of its lock writes it.
+    record: Mutex<Option<DestinationRecord>>,
 }
 
 impl Store {
@@ -104,28 +109,26 @@ impl Store {
             Err(error) => return Err(io(error)),
         };
         match root.folder(OsStr::new(BACKUP)) {
-            Ok(backup) => Ok(Some(Self {
-                root,
-                backup,
-                path,
-                closed: false,
-                kept: KeptDigests::new(),
-                kept_elsewhere: KeptElsewhere::new(),
-            })),
+            Ok(backup) => Ok(Some(Self::new(root, backup, path, false))),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::ACCESS) => {
                 let backup = root.named_only(OsStr::new(BACKUP)).map_err(io)?;
-                Ok(Some(Self {
-                    root,
-                    backup,
-                    path,
-                    closed: true,
-                    kept: KeptDigests::new(),
-                    kept_elsewhere: KeptElsewhere::new(),
-                }))
+                Ok(Some(Self::new(root, backup, path, true)))
             }
             Err(Errno::NOTDIR | Errno::LOOP) => Err(no_folder(&format!("{path}/{BACKUP}"))),
             Err(error) => Err(io(error)),
+        }
+    }
+
+    fn new(root: Dir, backup: Dir, path: String, closed: bool) -> Self {
+        Self {
+            root,
+            backup,
+            path,
+            closed,
+            kept: KeptDigests::new(),
+            kept_elsewhere: KeptElsewhere::new(),
+            record: Mutex::default(),
         }
     }
 
@@ -214,14 +217,39 @@ impl Store {
         Ok(stat.is_some_and(|stat| stat.kind == Kind::Folder))
     }
 
-    /// The destination's own record; `None` where there is none.
+    /// The destination's own record; `None` where there is none. It is read once: it may be far away.
     ///
     /// # Errors
     /// Fails if it is there and cannot be read.
     pub fn destination(&self) -> Result<Option<DestinationRecord>> {
-        // Not the same as not there: nobody may take it for a new one.
-        let path = self.named(&format!("{BACKUP}/{DESTINATION_FILE}"));
-        read_json(&self.backup, DESTINATION_FILE, &path)
+        let mut known = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            // Not the same as not there: nobody may take it for a new one.
+            *known = read_json(&self.backup, DESTINATION_FILE, &self.destination_path())?;
+        }
+        Ok(known.clone())
+    }
+
+    /// Writes the destination's own record.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written.
+    pub(crate) fn write_destination(&self, record: &DestinationRecord) -> Result<()> {
+        let mut known = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        // What stands there after a failure is not known.
+        *known = None;
+        write_json(
+            &self.backup,
+            DESTINATION_FILE,
+            &self.destination_path(),
+            record,
+        )?;
+        *known = Some(record.clone());
+        Ok(())
+    }
+
+    fn destination_path(&self) -> String {
+        self.named(&format!("{BACKUP}/{DESTINATION_FILE}"))
     }
 
     /// When retention was last applied.

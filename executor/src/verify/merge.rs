@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashSet,
+    convert::Infallible,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
     sync::Arc,
@@ -160,8 +161,7 @@ pub(super) fn open_manifest(
         StoredManifest::Whole(file) => return Reader::new(file).map_err(io),
         StoredManifest::Segments(segments) => segments,
     };
-    let faults = |at: usize| Some((at, segments.fault(at)?));
-    let faults: Vec<(usize, String)> = (0..segments.digests().len()).filter_map(faults).collect();
+    let Ok(faults) = segments.faults(&|| Ok::<_, Infallible>(()));
     if let Some((_, first)) = faults.first() {
         let folder = store.named(&record_path(found.id, segments::FOLDER));
         return Err(Box::new(DamagedManifest {

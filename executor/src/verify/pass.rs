@@ -97,7 +97,7 @@ pub(super) struct Pass<'a> {
     pub(super) stop: &'a Stop,
     pub(super) observer: &'a dyn Observer,
     pub(super) width: Width,
-    /// Files are on a file system that is asked for just what is read.
+    /// Small files are on a file system that is asked for just what is read.
     pub(super) as_asked: bool,
     pub(super) seen: Seen,
     /// For stored files on which their owners hold leases.

@@ -333,7 +333,7 @@ impl EntryCheck<'_> {
         if opened.kind != Kind::File || !opened.same_inode(stat) {
             return Err(io::Error::other("it became another file meanwhile"));
         }
-        if self.pass.as_asked {
+        if self.pass.as_asked && opened.size <= BUFFER as u64 {
             read_as_asked(file);
         } else if opened.size >= LARGE {
             let _ = fadvise(file, 0, None, Advice::Sequential);

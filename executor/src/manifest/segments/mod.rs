@@ -17,7 +17,12 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
-    sync::{Arc, Mutex, PoisonError},
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use schema::Digest;
@@ -25,7 +30,11 @@ use schema::Digest;
 pub(super) use self::text::SegmentText;
 pub use self::write::SegmentWriter;
 use super::{LONGEST_LINE, new_decoder};
-use crate::{bounded::read_bounded, sys::Dir};
+use crate::{
+    bounded::read_bounded,
+    sys::{Dir, distance::round_trip},
+    threads::start_scoped_thread,
+};
 
 /// Folder of a manifest in segments, in a snapshot's record folder.
 pub const FOLDER: &str = "manifest";
@@ -47,6 +56,8 @@ const LAST: &str = "-last";
 /// Largest segment that is read, in bytes, packed or not: what is written ends at a mebibyte, and with
 /// one line more.
 const LARGEST: u64 = 2 * LONGEST_LINE as u64;
+/// Segments that are read at once where they are far away.
+const AT_ONCE: usize = 16;
 /// What is kept of segments that were unpacked, in bytes, where two read the same one after the other.
 const KEPT: usize = 24 << 20;
 
@@ -281,6 +292,51 @@ impl Segments {
     pub fn fault(&self, at: usize) -> Option<String> {
         let error = self.packed(at).err()?;
         Some(crate::error::system_reason(&error))
+    }
+
+    /// What is wrong with segments, each with its number, in their order. They are read side by side where
+    /// they are far away.
+    ///
+    /// # Errors
+    /// What `check` says, which is asked before each segment.
+    pub fn faults<E: Send>(
+        &self,
+        check: &(impl Fn() -> Result<(), E> + Sync),
+    ) -> Result<Vec<(usize, String)>, E> {
+        let next = AtomicUsize::new(0);
+        let read = || {
+            let mut faults = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= self.digests.len() {
+                    return Ok(faults);
+                }
+                check()?;
+                faults.extend(self.fault(at).map(|fault| (at, fault)));
+            }
+        };
+        let threads = match self.is_distant() {
+            true => self.digests.len().min(AT_ONCE),
+            false => 1,
+        };
+        let mut faults = thread::scope(|scope| {
+            let others =
+                (1..threads).map_while(|_| start_scoped_thread(scope, "manifest", read).ok());
+            let others: Vec<_> = others.collect();
+            let mut faults = read()?;
+            for other in others {
+                let found = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                faults.extend(found?);
+            }
+            Ok(faults)
+        })?;
+        faults.sort_unstable();
+        Ok(faults)
+    }
+
+    /// Whether somebody far away answers for the file system that they are on.
+    fn is_distant(&self) -> bool {
+        round_trip(&*self.dir).is_some()
     }
 
     /// What tells a segment's inode from others of its file system.

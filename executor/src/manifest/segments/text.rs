@@ -2,10 +2,18 @@
 
 use std::{
     io::{self, BufRead, Read},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread::JoinHandle,
 };
 
 use super::{super::HEADER, Segments};
+use crate::threads::start_thread;
+
+/// Segments that are read ahead where they are far away.
+const AHEAD: usize = 4;
 
 /// Reads the lines of all segments as one text.
 pub(in crate::manifest) struct SegmentText {
@@ -17,6 +25,40 @@ pub(in crate::manifest) struct SegmentText {
     given: usize,
     /// What is damaged is passed over.
     only_whole: bool,
+    ahead: Option<SegmentsAhead>,
+}
+
+/// A thread that reads segments before they are asked for.
+struct SegmentsAhead {
+    /// None once nobody takes any more.
+    texts: Option<Receiver<io::Result<Arc<Vec<u8>>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SegmentsAhead {
+    /// Reads on from a segment; none where no thread is to be had.
+    fn start(segments: &Arc<Segments>, from: usize) -> Option<Self> {
+        let (give, texts) = sync_channel(AHEAD);
+        let segments = Arc::clone(segments);
+        let read = move || {
+            let mut all = from..segments.digests().len();
+            // Until nobody takes any more.
+            let _ = all.try_for_each(|at| give.send(segments.text(at)));
+        };
+        Some(Self {
+            texts: Some(texts),
+            thread: Some(start_thread("manifest", read).ok()?),
+        })
+    }
+}
+
+impl Drop for SegmentsAhead {
+    fn drop(&mut self) {
+        drop(self.texts.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl SegmentText {
@@ -27,7 +69,18 @@ impl SegmentText {
             now: Arc::default(),
             given: 0,
             only_whole,
+            ahead: None,
         }
+    }
+
+    /// The lines of a segment. Who asks for the second one is likely to read them all.
+    fn text(&mut self, at: usize) -> io::Result<Arc<Vec<u8>>> {
+        if at == 1 && self.segments.is_distant() {
+            self.ahead = SegmentsAhead::start(&self.segments, at);
+        }
+        let ahead = self.ahead.as_ref().and_then(|ahead| ahead.texts.as_ref());
+        let read = ahead.and_then(|texts| texts.recv().ok());
+        read.unwrap_or_else(|| self.segments.text(at))
     }
 
     /// Goes on to the next segment that can be read; false at the end.
@@ -36,7 +89,7 @@ impl SegmentText {
             let at = self.next;
             self.next += 1;
             self.given = 0;
-            self.now = match self.segments.text(at) {
+            self.now = match self.text(at) {
                 Ok(text) => text,
                 Err(_) if self.only_whole && at == 0 => {
                     Arc::new(format!("{HEADER}\n").into_bytes())
