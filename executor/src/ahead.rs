@@ -232,8 +232,7 @@ fn list(
     asks: Asks,
     is_over: &dyn Fn() -> bool,
 ) -> Result<(ListedFolder, Vec<OsString>), Errno> {
-    let dir = folder.open()?;
-    let stat = dir.stat_self()?;
+    let (dir, stat) = folder.open_and_look()?;
     let mut listed = match folder.above() {
         Some(_) => dir.list_once()?,
         // Others have the same description of it.

@@ -272,8 +272,7 @@ impl<'a> Walk<'a> {
             return Ok(listed);
         }
         let folder = above.child(&self.name);
-        let dir = folder.open()?;
-        let stat = dir.stat_self()?;
+        let (dir, stat) = folder.open_and_look()?;
         let listed = dir.list_once()?;
         Ok(ListedFolder {
             folder,

@@ -98,14 +98,14 @@ fn copy_one(
         aside,
         count,
     } = file;
-    let shown = job.in_target(&item.path);
+    let shown = job.shown_path(&item.path);
     let spot = Spot {
         dir: &dir,
         name: &name,
         inherits,
         is_private,
         holds: job.place.holds,
-        shown: &shown,
+        shown,
     };
     let mut faults = Faults::default();
     let stop = context.stop;

@@ -6,10 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use rustix::{
-    io::Errno,
-    process::{getegid, geteuid},
-};
+use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
@@ -23,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Result, system_reason},
-    sys::{Dir, Kind, Stat, attributes, attributes::Attributes},
+    sys::{Dir, Kind, Stat, attributes, attributes::Attributes, owners},
 };
 
 /// A folder of the target: whether it gets the snapshot's metadata, is marked, is new.
@@ -67,7 +64,7 @@ impl Restorer<'_> {
         let (dir, mine, marked, fresh) = opened;
         let above = self.frames.last().and_then(Option::as_ref);
         let since_above = above.and_then(|above| above.read_back_since);
-        let own = || unfinished_since(&dir).filter(|_| !fresh);
+        let own = || (!fresh).then(|| unfinished_since(&dir)).flatten();
         let read_back_since = since_above.or_else(own);
         // Nobody can have put another folder in the place of one that was made in such a one.
         let is_sheltered = fresh && above.is_some_and(|above| above.is_private);
@@ -89,8 +86,7 @@ impl Restorer<'_> {
     /// Whether nobody but us can come into a folder, for as long as we do not give it away, and what is made
     /// in it is ours and has the mode that it is made with.
     fn is_closed_to_others(&self, dir: &Dir) -> bool {
-        let is_ours =
-            |stat: &Stat| (stat.uid, stat.gid) == (geteuid().as_raw(), getegid().as_raw());
+        let is_ours = |stat: &Stat| (stat.uid, stat.gid) == *owners::OURS;
         let is_closed = |stat: Stat| is_ours(&stat) && stat.mode == 0o700;
         let is_unfinished = |stat: Stat| is_ours(&stat) && stat.mode == names::UNFINISHED_MODE;
         let tried = || {
@@ -106,12 +102,12 @@ impl Restorer<'_> {
 
     /// Opens or makes a folder; says whether it gets the snapshot's metadata, is marked and is new.
     fn folder(&mut self, item: &RestoreItem) -> std::result::Result<Option<Opened>, RestoreFault> {
-        let shown = self.job.in_target(&item.path);
-        let Some(spot) = self.spot(item, &shown) else {
+        let shown = self.job.shown_path(&item.path);
+        let Some(spot) = self.spot(item, shown) else {
             return Ok(None);
         };
         refuse_marker(spot.name)?;
-        let fault = |error| RestoreFault::of(error, &shown);
+        let fault = |error| RestoreFault::of(error, shown);
         let there = self.in_the_way(spot)?;
         let (folder, through) = match &there {
             None => (None, None),
@@ -144,7 +140,7 @@ impl Restorer<'_> {
             return Ok(Some((folder, mine, marked, false)));
         }
         let aside = self.aside_for(there.as_ref())?;
-        let Some(spot) = self.spot(item, &shown) else {
+        let Some(spot) = self.spot(item, shown) else {
             return Ok(None);
         };
         let folder = make::make_folder(spot, aside)?;

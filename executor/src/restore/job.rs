@@ -1,6 +1,6 @@
 //! A restore job says what is restored and where to; planning and restoring share it.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use rustix::io::Errno;
 use schema::{SnapshotId, StoredPath, StoredPathBuf, escape::display};
@@ -145,6 +145,11 @@ impl<'a> RestoreJob<'a> {
         )
     }
 
+    /// The same, which becomes text only where there is something to say of it.
+    pub(super) fn shown_path<'s>(&'s self, path: &'s StoredPath) -> ShownPath<'s> {
+        ShownPath { job: self, path }
+    }
+
     /// Refuses the destination, met below the target.
     pub(super) fn check_folder(&self, folder: &Dir, path: &StoredPath) -> Result<()> {
         let io = |error: Errno| Error::io("look at", self.in_target(path).as_bytes(), error);
@@ -157,6 +162,19 @@ impl<'a> RestoreJob<'a> {
             .hint("restore a path that does not lead into the destination"));
         }
         Ok(())
+    }
+}
+
+/// A path below the target.
+#[derive(Clone, Copy)]
+pub(super) struct ShownPath<'a> {
+    job: &'a RestoreJob<'a>,
+    path: &'a StoredPath,
+}
+
+impl fmt::Display for ShownPath<'_> {
+    fn fmt(&self, into: &mut fmt::Formatter<'_>) -> fmt::Result {
+        into.write_str(&self.job.in_target(self.path))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     copying::{Copy, place_copy},
     frames::refuse_marker,
     item::RestoreItem,
-    job::inode_group,
+    job::{ShownPath, inode_group},
     make::{self, Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
     restorer::Restorer,
@@ -51,8 +51,8 @@ impl Restorer<'_> {
     }
 
     fn make_leaf(&mut self, item: &RestoreItem) -> std::result::Result<Leaf, RestoreFault> {
-        let shown = self.job.in_target(&item.path);
-        let Some(spot) = self.spot(item, &shown) else {
+        let shown = self.job.shown_path(&item.path);
+        let Some(spot) = self.spot(item, shown) else {
             return Ok(Leaf::Nowhere);
         };
         refuse_marker(spot.name)?;
@@ -60,12 +60,12 @@ impl Restorer<'_> {
         self.flags(item, there.as_ref());
         let group = inode_group(item);
         if let Some(there) = &there
-            && self.is_there(item, &shown, there)?
+            && self.is_there(item, shown, there)?
         {
             self.remember(group, item, (there.dev, there.ino));
             return Ok(Leaf::Made);
         }
-        let Some(Spot { dir, name, .. }) = self.spot(item, &shown) else {
+        let Some(Spot { dir, name, .. }) = self.spot(item, shown) else {
             return Ok(Leaf::Nowhere);
         };
         let aside = self.aside_for(there.as_ref())?.is_some();
@@ -78,7 +78,7 @@ impl Restorer<'_> {
                 let parent = self.source.parent().filter(|_| item.is_stored);
                 let parent = parent.ok_or_else(not_there)?.clone();
                 let mut copier = std::mem::take(&mut self.copier);
-                let Some(spot) = self.spot(item, &shown) else {
+                let Some(spot) = self.spot(item, shown) else {
                     return Ok(Leaf::Nowhere);
                 };
                 let stop = self.context.stop;
@@ -91,11 +91,11 @@ impl Restorer<'_> {
             }
             (None, Kind::File) => return Ok(Leaf::File { aside }),
             (None, _) => {
-                let spot = self.spot(item, &shown).ok_or_else(not_there)?;
+                let spot = self.spot(item, shown).ok_or_else(not_there)?;
                 make::make_special(&self.source, item, spot, &mut faults)?
             }
         };
-        let Some(spot) = self.spot(item, &shown) else {
+        let Some(spot) = self.spot(item, shown) else {
             return Ok(Leaf::Nowhere);
         };
         let made = place_copy(spot, made, aside.then_some(self.aside), self.context.stop)?;
@@ -112,7 +112,7 @@ impl Restorer<'_> {
     fn is_there(
         &mut self,
         item: &RestoreItem,
-        shown: &str,
+        shown: ShownPath<'_>,
         there: &Stat,
     ) -> std::result::Result<bool, RestoreFault> {
         let Some(spot) = self.spot(item, shown) else {

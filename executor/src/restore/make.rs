@@ -20,7 +20,7 @@ use schema::journal::ProblemKind;
 use super::{
     compare,
     item::RestoreItem,
-    job::inode_group,
+    job::{ShownPath, inode_group},
     metadata::{self, Faults, Handle},
     names,
     naming::{name_taken, new_temporary, place_entry, remove_temporary},
@@ -49,7 +49,7 @@ pub(super) enum RestoreFault {
 
 impl RestoreFault {
     /// The system refused to make something in the target.
-    pub(super) fn of(error: impl Into<io::Error>, path: &str) -> Self {
+    pub(super) fn of(error: impl Into<io::Error>, path: ShownPath<'_>) -> Self {
         let error = error.into();
         if error.kind() == io::ErrorKind::Interrupted {
             return Self::All(Error::interrupted());
@@ -63,7 +63,7 @@ impl RestoreFault {
                 .coded(failure_code(&error))
                 .hint("free space there, then run the same restore again: it goes on where it stopped"),
             ),
-            Some(Errno::ROFS) => Self::All(Error::io("write", path.as_bytes(), error)),
+            Some(Errno::ROFS) => Self::All(Error::io("write", path.to_string().as_bytes(), error)),
             _ => Self::Entry(ProblemKind::NotStored, system_reason(&error)),
         }
     }
@@ -102,7 +102,7 @@ pub(super) struct Spot<'a> {
     /// What the file system gives back.
     pub(super) holds: Holds,
     /// The whole path, for messages.
-    pub(super) shown: &'a str,
+    pub(super) shown: ShownPath<'a>,
 }
 
 /// Copies a file, metadata included.

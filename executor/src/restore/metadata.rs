@@ -11,7 +11,7 @@ use rustix::{
         chownat, fgetxattr_query, fremovexattr, removexattr, setxattr, utimensat,
     },
     io::Errno,
-    process::{getegid, geteuid},
+    process::geteuid,
 };
 
 use schema::escape::display;
@@ -19,7 +19,7 @@ use schema::escape::display;
 use super::{item::RestoreItem, place::Holds, rights, vouching};
 use crate::{
     error::system_reason,
-    sys::{Kind, Stat, attributes, attributes::Attributes, open, stat::Nanos},
+    sys::{Kind, Stat, attributes, attributes::Attributes, open, owners, stat::Nanos},
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -283,7 +283,7 @@ fn apply_owner_to_ours(
     faults: &mut Faults,
 ) -> u32 {
     let wanted = &item.wanted;
-    match (wanted.uid, wanted.gid) == (geteuid().as_raw(), getegid().as_raw()) {
+    match (wanted.uid, wanted.gid) == *owners::OURS {
         true => 0o7777,
         false => apply_owner(handle, item, holds, faults),
     }

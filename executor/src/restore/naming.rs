@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use rustix::{io::Errno, process::geteuid};
+use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::Result,
     event::Stop,
-    sys::{Dir, Kind, Stat},
+    sys::{Dir, Kind, Stat, owners},
 };
 
 /// Makes an entry under a temporary name; gives that name, too.
@@ -110,7 +110,7 @@ pub(super) fn keep_damaged(
 /// Whether an entry of a folder with our mark is a file that an earlier, interrupted restore did not finish.
 /// It may have its owner already, in a folder that nobody else could come into.
 pub(super) fn is_unfinished(folder: &Stat, there: &Stat) -> bool {
-    let is_ours = |stat: &Stat| stat.uid == geteuid().as_raw();
+    let is_ours = |stat: &Stat| stat.uid == owners::OURS.0;
     there.kind == Kind::File
         && there.mode == names::UNFINISHED_MODE
         && there.nlink == 1

@@ -13,7 +13,7 @@ use schema::{
 use super::{
     copying::FolderCount,
     item::RestoreItem,
-    job::RestoreJob,
+    job::{RestoreJob, ShownPath},
     make::{Inode, Made, RestoreFault, Spot},
     metadata::{self, Faults},
     naming,
@@ -73,7 +73,11 @@ pub(super) struct Restorer<'a> {
 
 impl Restorer<'_> {
     /// Where an entry goes; `None` below a folder that could not be had.
-    pub(super) fn spot<'s>(&'s self, item: &'s RestoreItem, shown: &'s str) -> Option<Spot<'s>> {
+    pub(super) fn spot<'s>(
+        &'s self,
+        item: &'s RestoreItem,
+        shown: ShownPath<'s>,
+    ) -> Option<Spot<'s>> {
         let place = &self.job.place;
         let (dir, name, inherits, is_private) = match self.frames.last() {
             None => {

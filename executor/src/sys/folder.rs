@@ -173,6 +173,17 @@ impl Folder {
         &self.0.name
     }
 
+    /// Opens the folder, or gives the descriptor that is open, with what the kernel said of it when it was
+    /// opened first.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_and_look(&self) -> Result<(Arc<Dir>, Stat), Errno> {
+        let dir = self.open()?;
+        let stat = self.looks().copied().map_or_else(|| dir.stat_self(), Ok)?;
+        Ok((dir, stat))
+    }
+
     /// Opens the folder, or gives the descriptor that is open.
     ///
     /// # Errors

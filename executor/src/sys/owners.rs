@@ -9,7 +9,11 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use nix::unistd::{Gid, Group, Uid, User, geteuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
+
+/// The numbers of the user and the group that this process makes entries as: it never changes them.
+pub(crate) static OURS: LazyLock<(u32, u32)> =
+    LazyLock::new(|| (geteuid().as_raw(), getegid().as_raw()));
 
 /// Names of an entry's user and group; none where a number has no name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
