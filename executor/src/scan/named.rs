@@ -64,7 +64,7 @@ fn scan_folders(store: &Store, state: &mut DestinationState) -> Result<()> {
             continue;
         };
         let listed = dir.list_once().unwrap_or_default().into_iter();
-        let folders = listed.filter(|one| is_folder(&dir, one.is_known, one.is_folder, &one.name));
+        let folders = listed.filter(|one| is_folder(&dir, one.kind, &one.name));
         state
             .unmanaged
             .extend(folders.map(|one| schema::inventory::Unmanaged {
@@ -89,17 +89,15 @@ pub fn scan_folder(tree: &Dir, path: &[u8]) -> std::result::Result<Vec<NamedEntr
     listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let entries = listed.into_iter().take(MAX_ENTRIES);
     let entries = entries.map(|one| NamedEntry {
-        is_folder: is_folder(&dir, one.is_known, one.is_folder, &one.name),
+        is_folder: is_folder(&dir, one.kind, &one.name),
         name: one.name,
     });
     Ok(entries.collect())
 }
 
-fn is_folder(dir: &Dir, is_known: bool, is_folder: bool, name: &std::ffi::OsStr) -> bool {
-    match is_known {
-        true => is_folder,
-        false => dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Folder),
-    }
+fn is_folder(dir: &Dir, listed: Option<Kind>, name: &std::ffi::OsStr) -> bool {
+    let kind = listed.or_else(|| dir.stat(name).ok().map(|stat| stat.kind));
+    kind == Some(Kind::Folder)
 }
 
 /// The folders of other hosts beside this one's, where something is mounted.
