@@ -351,7 +351,10 @@ in
       drill = section schema.monitoring.keys.drill.keys {
         enable.example = true;
         schedule.example = "monthly";
-        checks.example = [ "/etc/backup/checks/letters" ];
+        checks.example = [
+          "/etc/backup/checks/letters"
+          "service:postgresql"
+        ];
         timeout.example = "30m";
       };
     };

@@ -46,6 +46,22 @@ in
 rec {
   absolutePath = path "absolute path without `.` or `..`" (_: true);
 
+  # As `backup check` has it; a name without its `.service` or with it.
+  drillCheck =
+    let
+      name = "[A-Za-z0-9_][A-Za-z0-9:_.@\\-]*";
+      other = ".*[.](automount|device|mount|path|scope|slice|socket|swap|target|timer)([.]service)?|.*@([.]service)?";
+      isService =
+        text:
+        builtins.match "service:${name}" text != null
+        && builtins.match other text == null
+        && builtins.stringLength text <= 263;
+      service =
+        checked "service: and the name of a service such as service:postgresql" types.str
+          isService;
+    in
+    types.either service absolutePath;
+
   # What holds a secret, and must not stand where everybody may read it.
   secretPath = path "absolute path of a file outside of the Nix store, which everybody may read" (
     text: !lib.hasPrefix builtins.storeDir text
@@ -116,6 +132,7 @@ rec {
 
   byFormat = {
     "absolute-path" = absolutePath;
+    "drill-check" = drillCheck;
     "time-span" = span;
     "time-of-day" = timeOfDay;
     "calendar-expression" = calendar;

@@ -55,6 +55,9 @@ in
     "schedule.isDelayed" = true;
     "monitoring.enable" = monitoring.enable;
     "monitoring.drill.enable" = local.enable && monitoring.drill.enable;
+    "drill.startsServices" = builtins.any (
+      check: builtins.match "service:.*" (toString check) != null
+    ) monitoring.drill.checks;
     "destination.isMounted" = needsMount;
     "scripts.areRun" = cfg.preBackupScript != null || cfg.postBackupScript != null;
     "metrics.areWritten" = metrics != "/";

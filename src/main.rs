@@ -91,7 +91,8 @@ fn be_helper() -> Option<ExitCode> {
         path.iter()
             .for_each(|path| answer::touch_path(Path::new(path)));
     } else if first == drill::ARGUMENT {
-        return Some(ExitCode::from(drill::enter_room(given.next().as_deref())));
+        let more: Vec<_> = given.collect();
+        return Some(ExitCode::from(drill::enter_room(&more)));
     } else if first == complete::ARGUMENT {
         complete::answer_shell(given);
     } else if first == complete::INSIDE {

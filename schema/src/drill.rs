@@ -3,6 +3,8 @@
 //! `DrillPlan` says what is shown in the room, and what is run there: the room's process gets it and decides
 //! nothing. `Drill` is the result, kept as `drill.json` in the state directory.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,8 +35,11 @@ pub struct DrillPlan {
     pub passed_over: Vec<PassedOver>,
     /// What the room shows, each folder before what is in it.
     pub mounts: Vec<RoomMount>,
-    /// What is run in it, in this order.
+    /// What is run in it, in this order; services each in a container of its own.
     pub checks: Vec<PlannedCheck>,
+    /// What services are started in; none where no check is one, or there can be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<DrillContainer>,
     /// How long each check, and reading the sample, may take, in seconds.
     pub check_seconds: u64,
 }
@@ -87,6 +92,12 @@ pub enum Shown {
         /// The path on the machine.
         path: String,
     },
+    /// The machine's folders at this path and in it, two deep, with their owners and modes and without what is
+    /// in them.
+    Outline {
+        /// The path on the machine.
+        path: String,
+    },
     /// A symbolic link, as the machine has it.
     Link {
         /// Where it leads.
@@ -110,11 +121,33 @@ pub enum Shown {
 pub struct PlannedCheck {
     /// As it is configured.
     pub check: String,
-    /// Where its program stands in the room.
-    pub program: String,
+    /// Where its program stands in the room; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The unit that must start; none for a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// Why it is not run; none where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// The container that a service is started in: its own systemd, in a room like the other one. What is written in
+/// it is thrown away, also where it shows what is the machine's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrillContainer {
+    /// The machine's systemd-nspawn, which makes it.
+    pub nspawn: String,
+    /// Its first process, by the path that it has there.
+    pub init: String,
+    /// What `/run/current-system` leads to on NixOS, and in the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Its host name.
+    pub host_name: String,
+    /// What it shows, each folder before what is in it.
+    pub mounts: Vec<RoomMount>,
 }
 
 /// A file that is read in the room, and what it must be.
@@ -251,9 +284,9 @@ pub struct CheckResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckStatus {
-    /// With exit code 0.
+    /// With exit code 0; the service runs.
     Passed,
-    /// With another exit code, or by a signal.
+    /// With another exit code, or by a signal; the service does not.
     Failed,
     /// It was ended because its time was over.
     TimedOut,
@@ -283,8 +316,8 @@ pub struct RoomOutcome {
     pub read_only: Vec<String>,
     /// What was read; none if nothing was.
     pub sample: Option<SampleRead>,
-    /// The checks that ended.
-    pub checks: Vec<CheckResult>,
+    /// The checks that ended, by their place in the plan.
+    pub checks: BTreeMap<usize, CheckResult>,
     /// What kept the drill from being done, in a sentence.
     pub fault: Option<String>,
     /// What to do about it.

@@ -34,7 +34,8 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
             "warning: {because}: it is not used\n  hint: {hint}"
         ));
     }
-    if let Some(missing) = &checked.no_credentials {
+    let missing = [&checked.no_credentials, &checked.no_container];
+    for missing in missing.into_iter().flatten() {
         out.print_line_unless_quiet(&format!("warning: {missing}"));
     }
     if let Some(found) = &checked.databases {

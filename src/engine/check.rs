@@ -48,6 +48,8 @@ pub struct CheckedConfig {
     pub warnings: Vec<Fault>,
     /// That rclone does not know the remote of the copies in the cloud, where it can be asked.
     pub no_credentials: Option<String>,
+    /// That a drill is to start services, and this machine has nothing to do that with.
+    pub no_container: Option<String>,
     /// Files that hold secrets and that others could read or change.
     pub unsafe_secrets: Vec<UnusableSecret>,
     /// That databases are copied as files, as far as the last run saw any.
@@ -128,6 +130,7 @@ pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, Conf
         warnings,
         unsafe_secrets: unsafe_secrets(&config),
         no_credentials: missing_credentials(&config),
+        no_container: super::containers::missing_container(&config),
         databases: databases(&config, state_dir),
         untrusted: untrusted(&config, state_dir),
     })

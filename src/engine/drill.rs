@@ -16,19 +16,22 @@ use executor::{
     trust,
 };
 use planner::{
-    drill::{DrillFacts, MACHINE_PLACES, MachinePlace, ProgramFact, SampleChooser},
+    drill::{
+        CONTAINER_PLACES, DrillFacts, MACHINE_PLACES, MachinePlace, ProgramFact, SampleChooser,
+    },
     findings::code,
     lint,
 };
 use schema::{
     FailureCode, Finding, Severity,
-    config::{AbsolutePath, IfAbsent},
+    config::{AbsolutePath, DrillCheck, IfAbsent},
     drill::{Drill, DrillPlan, DrillVerdict, RoomOutcome, SampleFile},
     escape,
 };
 
 use super::{
-    Engine, Notice, Observer, destination::naming_error, logs::LogKind, operation::Operation,
+    Engine, Notice, Observer, containers::look_at_systemd, destination::naming_error,
+    logs::LogKind, operation::Operation,
 };
 
 /// A drill that is asked for.
@@ -167,7 +170,8 @@ impl Operation<'_> {
         let wanted = planner::drill::wanted_paths(config, snapshot);
         let held: BTreeSet<String> = held_paths(&store, snapshot, &wanted)?;
         let checks = config.monitoring.drill.checks.iter();
-        let programs: Vec<ProgramFact> = checks.map(look_at_program).collect();
+        let programs: Vec<ProgramFact> = checks.map(look_at_check).collect();
+        let systemd = look_at_systemd();
         let plan = planner::drill::plan_drill(&DrillFacts {
             config,
             host: &engine.host_folder(),
@@ -177,6 +181,7 @@ impl Operation<'_> {
             held: &held,
             machine: &look_at_machine(),
             programs: &programs,
+            systemd: &systemd,
         });
         if let Some(fault) = lint::check_drill(&plan, config) {
             return Err(
@@ -221,10 +226,18 @@ fn look_at_machine() -> BTreeMap<String, MachinePlace> {
             _ => None,
         }
     };
-    let places = MACHINE_PLACES.iter();
+    let places = MACHINE_PLACES.iter().chain(&CONTAINER_PLACES);
     places
         .filter_map(|path| Some(((*path).to_owned(), look(path)?)))
         .collect()
+}
+
+/// What is known of a check's program; nothing where it is a service.
+fn look_at_check(check: &DrillCheck) -> ProgramFact {
+    match check {
+        DrillCheck::Program(path) => look_at_program(path),
+        DrillCheck::Service(_) => ProgramFact::default(),
+    }
 }
 
 /// What is known of a check's program.

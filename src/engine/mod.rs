@@ -8,6 +8,7 @@ mod against_state;
 mod apply;
 mod check;
 mod cloud;
+mod containers;
 mod delete;
 mod destination;
 mod diff;

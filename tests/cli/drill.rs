@@ -138,6 +138,33 @@ fn checks_see_the_snapshot_where_its_files_belong_and_nothing_that_is_live() {
 }
 
 #[test]
+fn a_check_asks_a_server_that_it_started_and_nobody_else() {
+    let Some(mut lab) = lab("a_check_asks_a_server") else {
+        return;
+    };
+    if !Path::new("/usr/bin/python3").exists() {
+        skip("a_check_asks_a_server because there is no /usr/bin/python3");
+        return;
+    }
+    let check = lab.script(
+        "check",
+        "exec /usr/bin/python3 -c '\n\
+         import errno, socket\n\
+         server = socket.create_server((\"127.0.0.1\", 8019))\n\
+         asks = socket.create_connection((\"127.0.0.1\", 8019), 5)\n\
+         server.accept()[0].send(b\"all is well\")\n\
+         assert asks.recv(99) == b\"all is well\"\n\
+         out = socket.socket()\n\
+         out.settimeout(5)\n\
+         assert out.connect_ex((\"192.0.2.1\", 80)) == errno.ENETUNREACH\n\
+         '",
+    );
+    lab.set("monitoring.drill.checks", vec![check]);
+    let drill = lab.run(&["drill", "--json"]).expect(0).json();
+    assert_eq!(drill["checks"][0]["status"], "passed", "{drill:#}");
+}
+
+#[test]
 fn planted_damage_is_found() {
     let Some(mut lab) = lab("planted_damage_is_found") else {
         return;

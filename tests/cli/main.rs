@@ -25,6 +25,7 @@ mod databases;
 mod dependencies;
 mod diff;
 mod drill;
+mod drill_services;
 mod dry_run;
 mod due;
 mod exclude;

@@ -46,7 +46,7 @@ pub(crate) fn configs() -> Vec<Value> {
             json!({"mountPoint": "/tmp/x", "requireMount": true}),
             json!({"enable": true}),
             json!({"frequency": "MONTHLY", "timeOfDay": "23:59"}),
-            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'", "drill": {"enable": true}}),
+            json!({"healthCheckInterval": "Mon..Fri 07:00", "logPath": "/var/log/a b/'c'", "drill": {"enable": true, "checks": ["/a", "service:b"]}}),
         ),
         (
             json!({"enable": true, "sources": ["/home", "/"], "mountPoint": "/", "readableByUsers": true}),

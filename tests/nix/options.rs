@@ -87,7 +87,14 @@ fn good() -> Vec<(&'static str, Value)> {
     add("monitoring.logPath", &[json!("/var/log/backups")]);
     add(
         "monitoring.drill.checks",
-        &[json!([]), json!(["/etc/check"])],
+        &[
+            json!([]),
+            json!([
+                "/etc/check",
+                "service:postgresql@15-main",
+                "service:a.service"
+            ]),
+        ],
     );
     add("monitoring.drill.timeout", &[json!("1h")]);
     add(
@@ -208,7 +215,15 @@ fn bad() -> Vec<(&'static str, Value)> {
     add("monitoring.maxAge", &[json!("old")]);
     add(
         "monitoring.drill.checks",
-        &[json!(["check"]), json!("/etc/check")],
+        &[
+            json!(["check"]),
+            json!("/etc/check"),
+            json!(["service:"]),
+            json!(["service:a b"]),
+            json!(["service:-a"]),
+            json!(["service:a.timer"]),
+            json!(["service:a@"]),
+        ],
     );
     add(
         "notifications.email",

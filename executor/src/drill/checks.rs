@@ -17,12 +17,12 @@ use schema::drill::{CheckResult, CheckStatus, DrillPlan, MOST_OUTPUT, PlannedChe
 
 use super::room::millis_since;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     process::{Limits, ProcessExit, capture_output},
 };
 
 /// Where checks find programs.
-const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:\
+pub(super) const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:\
      /sbin:/bin";
 
 /// Runs one, and ends all that it left behind.
@@ -40,7 +40,9 @@ pub(super) fn run_check(check: &PlannedCheck, plan: &DrillPlan) -> Result<CheckR
             output: String::new(),
         });
     }
-    let mut command = Command::new(&check.program);
+    let program = check.program.as_ref();
+    let program = program.ok_or_else(|| Error::failed("the order of the drill has no program"))?;
+    let mut command = Command::new(program);
     command
         .current_dir("/")
         .env_clear()
@@ -82,7 +84,7 @@ pub(super) fn run_check(check: &PlannedCheck, plan: &DrillPlan) -> Result<CheckR
 
 /// Ends whatever a check started and left. Only for the first process of the room, of which all others there
 /// are descendants.
-fn end_all_others() {
+pub(super) fn end_all_others() {
     if getpid().as_raw() != 1 {
         return;
     }
@@ -99,7 +101,7 @@ fn end_all_others() {
 }
 
 /// The end of a text, from the beginning of a line where that is not far.
-fn end_of(text: &str) -> String {
+pub(super) fn end_of(text: &str) -> String {
     let text = text.trim_end();
     let mut from = text.len().saturating_sub(MOST_OUTPUT);
     while !text.is_char_boundary(from) {

@@ -1,5 +1,7 @@
 //! A drill: the last good snapshot in a room of its own, where it is read and checks are run.
 //!
+//! Each service that is to start has a room of its own, with a container in it ([`container`]).
+//!
 //! The room is a process in its own namespaces: mounts, processes, network, IPC and host name. Its root is put
 //! together from the plan and lives in memory, the snapshot as the lower layer of overlays that nobody can
 //! write to. So there is nothing to clean up: with the last process of the room the kernel takes away all that
@@ -9,8 +11,12 @@
 
 mod checks;
 mod confine;
+mod container;
+mod loopback;
 mod mounts;
+mod outline;
 mod read;
+mod remount;
 mod room;
 
 use std::{
@@ -62,6 +68,8 @@ struct Order {
     plan: DrillPlan,
     sample: Vec<SampleFile>,
     of_files: u64,
+    /// The check whose service is started; none for the sample and the programs.
+    service: Option<usize>,
     /// Where the snapshot's folder stands, and what the kernel says that it is.
     folder: String,
     device: u64,
@@ -79,7 +87,7 @@ enum Word {
     /// A check begins.
     Began { check: String },
     /// A check ended.
-    Checked(CheckResult),
+    Checked { number: usize, result: CheckResult },
     /// It cannot be done.
     Fault {
         /// Not here, or not by this user.
@@ -102,7 +110,25 @@ pub fn run_room(
     store: &Store,
     context: Context<'_>,
 ) -> Result<RoomOutcome> {
-    let order = order_of(plan, sample, store)?;
+    let mut order = order_of(plan, sample, store)?;
+    let programs = plan.checks.iter().filter(|check| check.unit.is_none());
+    let mut outcome = run_one_room(&order, programs.count() + 1, context)?;
+    (order.sample, order.of_files) = (Vec::new(), 0);
+    for (number, check) in plan.checks.iter().enumerate() {
+        if check.unit.is_none() || outcome.fault.is_some() {
+            continue;
+        }
+        order.service = Some(number);
+        let of_service = run_one_room(&order, 1, context)?;
+        outcome.checks.extend(of_service.checks);
+        outcome.fault = of_service.fault;
+        outcome.hint = of_service.hint;
+    }
+    Ok(outcome)
+}
+
+/// Runs a room with so many parts, each of which may take its time.
+fn run_one_room(order: &Order, parts: usize, context: Context<'_>) -> Result<RoomOutcome> {
     let program = PROGRAM.get().ok_or_else(|| {
         Error::failed("no program is set that becomes the room of a drill")
             .hint("call executor::drill::set_room_program first")
@@ -117,13 +143,13 @@ pub fn run_room(
             system_reason(&error)
         ))
     })?;
-    let order = serde_json::to_vec(&order)
+    let text = serde_json::to_vec(order)
         .map_err(|error| Error::failed(format!("the order of the room: {error}")))?;
-    child.feed(order)?;
+    child.feed(text)?;
     let lines = child.lines(LineEnd::Newline)?;
     let mut heard = Heard::new(context);
-    let parts = u32::try_from(plan.checks.len() + 1).unwrap_or(u32::MAX);
-    let time = Duration::from_secs(plan.check_seconds).saturating_mul(parts);
+    let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+    let time = Duration::from_secs(order.plan.check_seconds).saturating_mul(parts);
     let limits = Limits::until(Instant::now().checked_add(time.saturating_add(SPARE)))
         .stopped_by(context.stop)
         .without_grace();
@@ -149,6 +175,7 @@ fn order_of(plan: &DrillPlan, sample: (Vec<SampleFile>, u64), store: &Store) -> 
         plan: plan.clone(),
         sample: sample.0,
         of_files: sample.1,
+        service: None,
         folder: store.named(&name),
         device: stat.dev,
         inode: stat.ino,
@@ -222,12 +249,12 @@ impl<'a> Heard<'a> {
             }
             Word::Read(read) => self.outcome.sample = Some(read),
             Word::Began { check } => self.say(&format!("{check} begins")),
-            Word::Checked(result) => {
+            Word::Checked { number, result } => {
                 for line in result.output.lines() {
                     self.say(line);
                 }
                 self.say(&format!("{} {}", result.check, result.message));
-                self.outcome.checks.push(result);
+                self.outcome.checks.insert(number, result);
             }
             Word::Fault {
                 is_refusal,

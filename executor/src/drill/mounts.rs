@@ -9,17 +9,20 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat, unlinkat},
+    fs::{AtFlags, Mode, OFlags, openat, unlinkat},
     io::Errno,
     mount::{
-        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
-        mount_remount, unmount,
+        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
     },
     process::{chdir, pivot_root},
 };
 use schema::drill::{RoomMount, Shown};
 
-use super::{Order, room::no_room};
+use super::{
+    Order, outline,
+    remount::{is_real_root, remount_read_only},
+    room::no_room,
+};
 use crate::{
     error::{Error, Result},
     sys::{Dir, Kind, Stat, open},
@@ -29,6 +32,8 @@ use crate::{
 const STANDS: [&str; 4] = ["/tmp", "/run", "/mnt", "/usr"];
 /// Nothing in the room gives rights or is a device, but what is said to be.
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
+/// The name of the root in the stand.
+const ROOT: &str = "root";
 /// What holds what is written in the room: never more than a part of the memory.
 const IN_MEMORY: &std::ffi::CStr = c"size=25%,mode=0755";
 /// The same for what anybody may write to, of which there are several.
@@ -54,30 +59,7 @@ enum Opened {
 /// # Errors
 /// The system refuses a mount, or the snapshot is not the one that was meant.
 pub(super) fn make_root(order: &Order) -> Result<Vec<String>> {
-    let snapshot = open_snapshot(order)?;
-    let opened = open_all(order, &snapshot)?;
-    let devices = open_devices();
-    mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .map_err(|error| no_room("mount anything", error.into()))?;
-    let stand = make_stand().map_err(|error| no_room("mount anything", error.into()))?;
-    let mut maker = Maker {
-        layers: new_folder(&stand, "layers")?,
-        stand,
-        number: 0,
-        read_only: Vec::new(),
-        to_close: Vec::new(),
-    };
-    maker.make_base(&order.plan.mounts, &opened)?;
-    for (mount, opened) in order.plan.mounts.iter().zip(&opened) {
-        if mount.at != "/" {
-            maker
-                .make(mount, opened.as_ref(), &devices)
-                .map_err(|error| cannot_show(&mount.at, error))?;
-        }
-    }
+    let mut maker = build(order, &order.plan.mounts, PLAIN)?;
     for at in std::mem::take(&mut maker.to_close) {
         maker
             .forbid_writing(&at)
@@ -85,6 +67,73 @@ pub(super) fn make_root(order: &Order) -> Result<Vec<String>> {
     }
     enter(&maker).map_err(|error| no_room("enter its own root", error.into()))?;
     Ok(maker.read_only)
+}
+
+/// The root of a container, which another program enters.
+pub(super) struct ContainerRoot {
+    /// What holds it, and has room for more.
+    pub(super) stand: Dir,
+    /// Where that is mounted.
+    pub(super) stands_at: &'static str,
+    /// The root.
+    pub(super) root: Dir,
+    /// Paths at which nothing can be written.
+    pub(super) read_only: Vec<String>,
+}
+
+impl ContainerRoot {
+    /// The path of the root.
+    pub(super) fn path(&self) -> String {
+        format!("{}/{ROOT}", self.stands_at)
+    }
+}
+
+/// Puts the root of a container together, in which everything can be written to.
+///
+/// # Errors
+/// As [`make_root`].
+pub(super) fn make_container_root(order: &Order, mounts: &[RoomMount]) -> Result<ContainerRoot> {
+    let maker = build(order, mounts, MountFlags::NODEV)?;
+    let root = maker.root();
+    let root = root.map_err(|error| no_room("enter its own root", error.into()))?;
+    Ok(ContainerRoot {
+        root,
+        stand: maker.stand,
+        stands_at: maker.stands_at,
+        read_only: maker.read_only,
+    })
+}
+
+/// Puts a root together of these mounts.
+fn build(order: &Order, mounts: &[RoomMount], flags: MountFlags) -> Result<Maker> {
+    let snapshot = open_snapshot(order)?;
+    let opened = open_all(mounts, &snapshot)?;
+    let devices = open_devices();
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(|error| no_room("mount anything", error.into()))?;
+    let (stand, stands_at) =
+        make_stand().map_err(|error| no_room("mount anything", error.into()))?;
+    let mut maker = Maker {
+        layers: new_folder(&stand, "layers")?,
+        stand,
+        stands_at,
+        flags,
+        number: 0,
+        read_only: Vec::new(),
+        to_close: Vec::new(),
+    };
+    maker.make_base(mounts, &opened)?;
+    for (mount, opened) in mounts.iter().zip(&opened) {
+        if mount.at != "/" {
+            maker
+                .make(mount, opened.as_ref(), &devices)
+                .map_err(|error| cannot_show(&mount.at, error))?;
+        }
+    }
+    Ok(maker)
 }
 
 fn cannot_show(at: &str, error: Errno) -> Error {
@@ -112,19 +161,19 @@ fn open_snapshot(order: &Order) -> Result<Dir> {
 }
 
 /// Opens what each of the mounts shows.
-fn open_all(order: &Order, snapshot: &Dir) -> Result<Vec<Option<Opened>>> {
+fn open_all(mounts: &[RoomMount], snapshot: &Dir) -> Result<Vec<Option<Opened>>> {
     let machine = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
     let open_one = |mount: &RoomMount| {
         let found = match &mount.shows {
             Shown::Restored { path } => open_at(snapshot, path.as_bytes()),
-            Shown::Machine { path } => open_at(&machine, relative(path)),
+            Shown::Machine { path } | Shown::Outline { path } => open_at(&machine, relative(path)),
             _ => return Ok(None),
         };
         found
             .map(Some)
             .map_err(|error| cannot_show(&mount.at, error))
     };
-    order.plan.mounts.iter().map(open_one).collect()
+    mounts.iter().map(open_one).collect()
 }
 
 fn open_at(root: &Dir, path: &[u8]) -> std::result::Result<Opened, Errno> {
@@ -156,14 +205,14 @@ fn open_devices() -> Vec<(&'static str, OwnedFd)> {
 }
 
 /// A file system in memory that holds all layers, mounted where only this process sees it.
-fn make_stand() -> std::result::Result<Dir, Errno> {
+fn make_stand() -> std::result::Result<(Dir, &'static str), Errno> {
     let root = Dir::root()?;
     let at = STANDS
         .into_iter()
         .find(|at| root.folder(name_of(at)).is_ok());
     let at = at.ok_or(Errno::NOENT)?;
     mount("tmpfs", at, "tmpfs", PLAIN, Some(c"size=25%,mode=0700"))?;
-    root.folder(name_of(at))
+    Ok((root.folder(name_of(at))?, at))
 }
 
 fn new_folder(parent: &Dir, name: &str) -> Result<Dir> {
@@ -184,6 +233,10 @@ fn enter(maker: &Maker) -> std::result::Result<(), Errno> {
 struct Maker {
     /// What holds the layers, and the root while it is made.
     stand: Dir,
+    /// Where that is mounted.
+    stands_at: &'static str,
+    /// What nothing that is shown may give.
+    flags: MountFlags,
     layers: Dir,
     /// How many layers there are.
     number: u32,
@@ -196,17 +249,23 @@ struct Maker {
 impl Maker {
     /// The root as it is now.
     fn root(&self) -> std::result::Result<Dir, Errno> {
-        self.stand.folder(OsStr::new("root"))
+        self.stand.folder(OsStr::new(ROOT))
     }
 
     /// What the root begins with: the snapshot, where it is of all, else nothing.
     fn make_base(&mut self, mounts: &[RoomMount], opened: &[Option<Opened>]) -> Result<()> {
-        let target = new_folder(&self.stand, "root")?;
+        let target = new_folder(&self.stand, ROOT)?;
         let all = mounts.iter().zip(opened);
         let base = all.into_iter().find(|(mount, _)| mount.at == "/");
         let done = match base {
             Some((_, Some(Opened::Folder(lower)))) => self.lay_over("/", lower, &path_of(&target)),
-            _ => mount("tmpfs", path_of(&target), "tmpfs", PLAIN, Some(IN_MEMORY)),
+            _ => mount(
+                "tmpfs",
+                path_of(&target),
+                "tmpfs",
+                self.flags,
+                Some(IN_MEMORY),
+            ),
         };
         done.map_err(|error| cannot_show("/", error))
     }
@@ -245,6 +304,9 @@ impl Maker {
                     Err(Errno::EXIST) => Ok(()),
                     made => made,
                 }
+            }
+            (Shown::Outline { .. }, Some(Opened::Folder(machines))) => {
+                outline::draw(machines, &self.folder_at(at)?)
             }
             (Shown::Hidden, _) => self.hide(at),
             (Shown::Temporary, _) => self.mount_new(at, "tmpfs", PLAIN, Some(FOR_ALL)),
@@ -322,7 +384,7 @@ impl Maker {
             "overlay",
             target,
             "overlay",
-            PLAIN,
+            self.flags,
             Some(options.as_c_str()),
         )
         .is_ok()
@@ -403,34 +465,8 @@ impl Maker {
     }
 }
 
-/// Makes the mount at which this was opened read-only, with these restrictions and those that it has.
-fn remount_read_only(at: &impl AsFd, more: MountFlags) -> std::result::Result<(), Errno> {
-    let has = fstatvfs(at)?.f_flag;
-    let kept = [
-        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
-        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
-        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
-        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
-        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
-        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
-    ];
-    let kept = kept.into_iter().filter(|(bit, _)| has.contains(*bit));
-    let flags = kept.fold(
-        MountFlags::BIND | MountFlags::RDONLY | more,
-        |all, (_, flag)| all | flag,
-    );
-    mount_remount(path_of(at), flags, "")
-}
-
-/// Whether root of this process is the machine's.
-fn is_real_root() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let mut words = map.split_whitespace();
-    (words.next(), words.next()) == (Some("0"), Some("0")) && words.next() != Some("1")
-}
-
 /// The path of something open, for the calls that know no descriptors.
-fn path_of(open: &impl AsFd) -> String {
+pub(super) fn path_of(open: &impl AsFd) -> String {
     format!("/proc/self/fd/{}", open.as_fd().as_raw_fd())
 }
 

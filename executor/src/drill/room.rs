@@ -5,7 +5,7 @@
 //! so that no thread is there that would stay outside.
 
 use std::{
-    ffi::OsStr,
+    ffi::OsString,
     fs,
     io::{self, Read as _, Write as _},
     process::{Command, Stdio},
@@ -14,9 +14,13 @@ use std::{
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::process::{getegid, geteuid, getpid};
-use schema::outside;
+use schema::{drill::PlannedCheck, outside};
 
-use super::{ARGUMENT, Order, Word, checks, confine, mounts, read};
+use super::{
+    ARGUMENT, Order, Word, checks, confine,
+    container::{self, inside::INSIDE},
+    loopback, mounts, read,
+};
 use crate::{
     error::{Error, ErrorKind, Result, system_reason},
     process::parent::die_with_unseen_parent,
@@ -30,14 +34,15 @@ const LONGEST_ORDER: u64 = 16 << 20;
 const NO_ROOM: &str = "run it as root (`sudo backup drill`), or allow user namespaces; a container needs \
      the right to mount things, which `--privileged` or CAP_SYS_ADMIN gives";
 
-/// Becomes the room of a drill, where the program was called with [`ARGUMENT`] and then `stage`; gives its exit
+/// Becomes the room of a drill, where the program was called with [`ARGUMENT`] and then these; gives its exit
 /// code. Must be called before any thread is started.
 #[must_use]
-pub fn enter_room(stage: Option<&OsStr>) -> u8 {
-    let done = match stage {
-        None => leave_machine(),
-        Some(stage) if stage == WITHIN => work_within(),
-        Some(_) => Err(Error::failed("not a stage of the room of a drill")),
+pub fn enter_room(arguments: &[OsString]) -> u8 {
+    let done = match arguments {
+        [] => leave_machine(),
+        [stage] if stage == WITHIN => work_within(),
+        [stage, more @ ..] if stage == INSIDE => return run_inside(more),
+        _ => Err(Error::failed("not a stage of the room of a drill")),
     };
     match done {
         Ok(code) => code,
@@ -50,6 +55,15 @@ pub fn enter_room(stage: Option<&OsStr>) -> u8 {
             1
         }
     }
+}
+
+/// Runs a program in a container, and lets it say itself how it went.
+fn run_inside(arguments: &[OsString]) -> u8 {
+    container::inside::join_and_run(arguments).unwrap_or_else(|error| {
+        // Nobody hears it any more where this fails.
+        let _ = writeln!(io::stderr(), "{}", outside::one_line(&error.message));
+        u8::MAX
+    })
 }
 
 /// Says something to whoever started the room.
@@ -148,20 +162,42 @@ fn work_within() -> Result<u8> {
     rustix::process::setsid().map_err(|error| no_room("leave the terminal", error.into()))?;
     // A unit's mask would close the folders that are made on the way to everybody but root.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    if let Some(number) = order.service {
+        return try_service(&order, number);
+    }
     let read_only = mounts::make_root(&order)?;
     let millis = millis_since(begun);
+    loopback::bring_up()?;
     confine::give_up_rights()?;
     tell(&Word::Ready { millis, read_only });
     tell(&Word::Read(read::read_sample(&order)?));
-    for check in &order.plan.checks {
-        tell(&Word::Began {
-            check: outside::one_line(&check.check),
-        });
+    for (number, check) in order.plan.checks.iter().enumerate() {
+        if check.unit.is_some() {
+            continue;
+        }
+        tell_begin(check);
         let result = checks::run_check(check, &order.plan)?;
-        tell(&Word::Checked(result));
+        tell(&Word::Checked { number, result });
     }
     tell(&Word::Done);
     Ok(0)
+}
+
+/// Starts the service of one check.
+fn try_service(order: &Order, number: usize) -> Result<u8> {
+    let check = order.plan.checks.get(number);
+    let check = check.ok_or_else(|| Error::failed("the order of the drill has no such check"))?;
+    tell_begin(check);
+    let result = container::try_service(order, check)?;
+    tell(&Word::Checked { number, result });
+    tell(&Word::Done);
+    Ok(0)
+}
+
+fn tell_begin(check: &PlannedCheck) {
+    tell(&Word::Began {
+        check: outside::one_line(&check.check),
+    });
 }
 
 /// How long it is since then, in milliseconds.

@@ -77,6 +77,9 @@ impl Kind {
             Self::Integer { least, most } => whole_number(*least, *most),
             Self::Text { format } => match format.as_deref() {
                 Some("absolute-path") => "an absolute path such as \"/mnt/backup\"",
+                Some("drill-check") => {
+                    "an absolute path, or a service such as \"service:postgresql\""
+                }
                 Some("time-span") => "a time span such as \"90s\", \"10m\" or \"1h\"",
                 Some("time-of-day") => "a time of day such as \"02:00\"",
                 Some("calendar-expression") => {

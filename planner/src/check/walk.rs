@@ -203,8 +203,9 @@ impl<'d> Walk<'d, '_> {
             Some("time-span") => (message, shape.expected()),
             _ => ("not valid".to_owned(), message),
         };
-        let hint = (format == Some("absolute-path") && text.starts_with(['~', '$']))
-            .then(|| "write the whole path; `~` and variables are not replaced".to_owned());
+        let hint = (matches!(format, Some("absolute-path" | "drill-check"))
+            && text.starts_with(['~', '$']))
+        .then(|| "write the whole path; `~` and variables are not replaced".to_owned());
         let words = |fault: Fault| fault.expected(expected).hint(hint);
         self.value_fault(node, words, &problem);
         None

@@ -6,8 +6,8 @@ use chrono::{DateTime, FixedOffset};
 use schema::{
     amount,
     drill::{
-        CheckResult, CheckStatus, Drill, DrillPlan, DrillVerdict, FORMAT_VERSION, RoomOutcome,
-        SampleRead,
+        CheckResult, CheckStatus, Drill, DrillPlan, DrillVerdict, FORMAT_VERSION, PlannedCheck,
+        RoomOutcome, SampleRead,
     },
 };
 
@@ -18,16 +18,17 @@ pub fn judge_drill(
     outcome: RoomOutcome,
     ended_at: DateTime<FixedOffset>,
 ) -> Drill {
-    let mut checks = outcome.checks;
-    for planned in &plan.checks[checks.len().min(plan.checks.len())..] {
-        checks.push(CheckResult {
+    let mut ended = outcome.checks;
+    let result_of = |(number, planned): (usize, &PlannedCheck)| {
+        ended.remove(&number).unwrap_or_else(|| CheckResult {
             check: planned.check.clone(),
             status: CheckStatus::NotRun,
             millis: 0,
             message: "was not run, because the drill ended before".to_owned(),
             output: String::new(),
-        });
-    }
+        })
+    };
+    let checks: Vec<CheckResult> = plan.checks.iter().enumerate().map(result_of).collect();
     let troubles = troubles(&checks, outcome.sample.as_ref(), outcome.fault.as_deref());
     let verdict = match troubles.is_empty() {
         true => DrillVerdict::Passed,

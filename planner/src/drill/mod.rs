@@ -6,6 +6,7 @@
 //! programs and libraries, read-only. What a source has on the machine now is never shown: where the snapshot
 //! does not hold it, there is nothing.
 
+mod container;
 mod judge;
 mod sample;
 
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Config, StoredPath,
+    config::DrillCheck,
     drill::{
         DrillPlan, DrilledSnapshot, FORMAT_VERSION, PassedOver, PlannedCheck, RoomMount, Shown,
     },
@@ -21,7 +23,11 @@ use schema::{
     path::rest_below,
 };
 
-pub use self::{judge::judge_drill, sample::SampleChooser};
+pub use self::{
+    container::{CONTAINER_PLACES, SystemdFact},
+    judge::judge_drill,
+    sample::SampleChooser,
+};
 use crate::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
 
 /// What a system needs to start programs: with these the room is filled where no source covers them.
@@ -79,10 +85,12 @@ pub struct DrillFacts<'a> {
     pub snapshot: &'a SnapshotState,
     /// Which of the [`wanted_paths`] the snapshot holds; empty folders are none.
     pub held: &'a BTreeSet<String>,
-    /// What of [`MACHINE_PLACES`] the machine has.
+    /// What of [`MACHINE_PLACES`] and [`CONTAINER_PLACES`] the machine has.
     pub machine: &'a BTreeMap<String, MachinePlace>,
-    /// The programs of `monitoring.drill.checks`, in their order.
+    /// The programs of `monitoring.drill.checks`, in their order; what stands for a service has no meaning.
     pub programs: &'a [ProgramFact],
+    /// What a container for services can be made of, or why there can be none.
+    pub systemd: &'a Result<SystemdFact, String>,
 }
 
 /// The snapshot that a drill restores: the newest good one, or the one that a person names.
@@ -105,6 +113,7 @@ pub fn choose_snapshot<'a>(
 #[must_use]
 pub fn wanted_paths(config: &Config, snapshot: &SnapshotState) -> BTreeSet<String> {
     let others = MACHINE_PLACES.iter().chain(&TEMPORARY);
+    let others = others.chain(&CONTAINER_PLACES);
     let others = others.map(|path| (*path).to_owned());
     all_sources(config, snapshot)
         .into_iter()
@@ -132,16 +141,9 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
         if is_covered(path, &sources) && facts.held.contains(path) {
             continue;
         }
-        let shown = match facts.machine.get(path) {
-            Some(MachinePlace::Folder) => Shown::Machine {
-                path: path.to_owned(),
-            },
-            Some(MachinePlace::Link(target)) => Shown::Link {
-                target: target.clone(),
-            },
-            None => continue,
-        };
-        mounts.insert(path.to_owned(), shown);
+        if let Some(shown) = shown_of_machine(path, facts.machine) {
+            mounts.insert(path.to_owned(), shown);
+        }
     }
     for source in &sources {
         let is_held = facts.held.contains(source);
@@ -157,6 +159,11 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
     hide_destination(facts.config.local.mount_point.as_str(), &mut mounts);
     mounts.insert("/dev".to_owned(), Shown::Devices);
     mounts.insert("/proc".to_owned(), Shown::Processes);
+    let starts_services = facts.config.monitoring.drill.checks.iter();
+    let container = starts_services
+        .map(DrillCheck::unit)
+        .any(|unit| unit.is_some())
+        .then(|| container::plan_container(facts, &mounts, &sources));
     let checks = plan_checks(facts, &mut mounts);
     DrillPlan {
         format_version: FORMAT_VERSION,
@@ -171,6 +178,7 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
         passed_over: passed_over(facts),
         mounts: in_order(mounts, &sources),
         checks,
+        container: container.flatten(),
         check_seconds: facts
             .config
             .monitoring
@@ -180,6 +188,18 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
             .as_secs()
             .max(1),
     }
+}
+
+/// What of the machine is shown at one of its places.
+fn shown_of_machine(path: &str, machine: &BTreeMap<String, MachinePlace>) -> Option<Shown> {
+    Some(match machine.get(path)? {
+        MachinePlace::Folder => Shown::Machine {
+            path: path.to_owned(),
+        },
+        MachinePlace::Link(target) => Shown::Link {
+            target: target.clone(),
+        },
+    })
 }
 
 /// The sources of the snapshot and of the configuration, without those that another one contains and what is
@@ -229,8 +249,19 @@ fn shown_at<'a>(path: &str, mounts: &'a BTreeMap<String, Shown>) -> Option<&'a S
 fn plan_checks(facts: &DrillFacts<'_>, mounts: &mut BTreeMap<String, Shown>) -> Vec<PlannedCheck> {
     let configured = &facts.config.monitoring.drill.checks;
     let mut checks = Vec::new();
-    for (number, check) in configured.iter().enumerate() {
-        let check = check.as_str();
+    for (number, configured) in configured.iter().enumerate() {
+        let check = match configured {
+            DrillCheck::Program(path) => path.as_str(),
+            DrillCheck::Service(_) => {
+                checks.push(PlannedCheck {
+                    check: configured.to_string(),
+                    program: None,
+                    unit: configured.unit(),
+                    refused: facts.systemd.as_ref().err().cloned(),
+                });
+                continue;
+            }
+        };
         let fact = facts.programs.get(number).cloned().unwrap_or_default();
         let mut program = check.to_owned();
         if let Some(real) = &fact.real {
@@ -253,7 +284,8 @@ fn plan_checks(facts: &DrillFacts<'_>, mounts: &mut BTreeMap<String, Shown>) -> 
         };
         checks.push(PlannedCheck {
             check: check.to_owned(),
-            program,
+            program: Some(program),
+            unit: None,
             refused,
         });
     }

@@ -19,6 +19,15 @@ fn now() -> DateTime<FixedOffset> {
     "2025-01-20T12:00:00Z".parse().unwrap()
 }
 
+fn systemd() -> Result<SystemdFact, String> {
+    Ok(SystemdFact {
+        nspawn: "/usr/bin/systemd-nspawn".to_owned(),
+        init: "/usr/lib/systemd/systemd".to_owned(),
+        system: None,
+        host_name: "atlas".to_owned(),
+    })
+}
+
 /// A plan of a snapshot of `/home`, which holds these paths; the machine has `/etc`, `/usr` and `/bin`.
 fn planned(config: &Config, held: &[&str], programs: &[Option<&str>]) -> DrillPlan {
     let found = destination(true, &json!([snapshot("2025-01-16", false)]));
@@ -44,13 +53,18 @@ fn planned(config: &Config, held: &[&str], programs: &[Option<&str>]) -> DrillPl
         held: &held,
         machine: &machine,
         programs: &programs,
+        systemd: &systemd(),
     });
     assert_eq!(check_drill(&plan, config), None);
     plan
 }
 
 fn shown<'a>(plan: &'a DrillPlan, path: &str) -> Option<&'a Shown> {
-    let mut all = plan.mounts.iter();
+    shown_in(&plan.mounts, path)
+}
+
+fn shown_in<'a>(mounts: &'a [RoomMount], path: &str) -> Option<&'a Shown> {
+    let mut all = mounts.iter();
     all.find(|mount| mount.at == path).map(|mount| &mount.shows)
 }
 
@@ -100,7 +114,7 @@ fn a_snapshot_of_all_gives_all_but_what_it_is_without() {
     assert_eq!(shown(&plan, "/home"), None);
     assert_eq!(shown(&plan, "/usr"), Some(&machine("/usr")));
     // The check is the machine's, not the one in the snapshot.
-    let program = &plan.checks[0].program;
+    let program = plan.checks[0].program.as_deref().unwrap();
     assert_eq!(program, "/run/backup-drill/checks/0/check");
     assert_eq!(shown(&plan, program), Some(&machine("/etc/check")));
 }
@@ -122,7 +136,11 @@ fn checks_run_where_they_stand_or_are_brought() {
         None,
     ];
     let plan = planned(&config(&["/home"], &checks), &["/home"], &real);
-    let programs: Vec<&str> = plan.checks.iter().map(|one| one.program.as_str()).collect();
+    let programs: Vec<&str> = plan
+        .checks
+        .iter()
+        .filter_map(|one| one.program.as_deref())
+        .collect();
     let expected = [
         "/usr/bin/a",
         "/bin/b",
@@ -179,6 +197,7 @@ fn the_last_good_snapshot_is_taken_and_newer_suspect_ones_are_told() {
         held: &BTreeSet::new(),
         machine: &BTreeMap::new(),
         programs: &[],
+        systemd: &systemd(),
     });
     assert_eq!(plan.passed_over.len(), 1);
     assert_eq!(plan.passed_over[0].because, "suspect: it is small");
@@ -207,10 +226,10 @@ fn only_what_was_done_and_went_well_has_passed() {
     let good = RoomOutcome {
         ready_millis: Some(20),
         sample: Some(read.clone()),
-        checks: vec![
-            check("/usr/bin/a", CheckStatus::Passed),
-            check("/usr/bin/b", CheckStatus::Passed),
-        ],
+        checks: BTreeMap::from([
+            (0, check("/usr/bin/a", CheckStatus::Passed)),
+            (1, check("/usr/bin/b", CheckStatus::Passed)),
+        ]),
         ..RoomOutcome::default()
     };
     let judged = judge_drill(&plan, good.clone(), now());
@@ -226,11 +245,11 @@ fn only_what_was_done_and_went_well_has_passed() {
         judged.summary
     };
     let mut bad = good.clone();
-    bad.checks[0].status = CheckStatus::Failed;
+    bad.checks.get_mut(&0).unwrap().status = CheckStatus::Failed;
     assert_eq!(failed(bad), "/usr/bin/a failed with exit code 1");
     let mut bad = good.clone();
-    bad.checks.pop();
-    assert!(failed(bad).starts_with("/usr/bin/b was not run"));
+    bad.checks.remove(&0);
+    assert!(failed(bad).starts_with("/usr/bin/a was not run"));
     let mut bad = good.clone();
     bad.sample = Some(SampleRead {
         damage_count: 1,
@@ -256,4 +275,66 @@ fn only_what_was_done_and_went_well_has_passed() {
     };
     let judged = judge_drill(&plan, empty, now());
     assert_eq!(judged.verdict, DrillVerdict::Failed);
+}
+
+#[test]
+fn a_service_starts_with_the_snapshots_data_in_what_else_is_the_machines() {
+    let config = config(
+        &["/var/lib/shop", "/run/shop"],
+        &["service:shop", "/usr/bin/a"],
+    );
+    let held = ["/var/lib/shop", "/run/shop"];
+    let plan = planned(&config, &held, &[None, Some("/usr/bin/a")]);
+    assert_eq!(plan.checks[0].check, "service:shop");
+    assert_eq!(plan.checks[0].unit.as_deref(), Some("shop.service"));
+    assert_eq!(plan.checks[0].program, None);
+    assert_eq!(plan.checks[1].program.as_deref(), Some("/usr/bin/a"));
+    let container = plan.container.unwrap();
+    let at = |path: &str| shown_in(&container.mounts, path);
+    assert_eq!(at("/var/lib/shop"), Some(&restored("var/lib/shop")));
+    assert_eq!(at("/etc"), Some(&machine("/etc")));
+    assert_eq!(at("/opt"), None, "the machine has none");
+    let path = "/var".to_owned();
+    assert_eq!(at("/var"), Some(&Shown::Outline { path }));
+    for made_anew in ["/run", "/run/shop", "/dev", "/proc"] {
+        assert_eq!(at(made_anew), None, "{made_anew}");
+    }
+    assert_eq!(at("/tmp"), Some(&Shown::Temporary));
+}
+
+#[test]
+fn a_service_of_a_whole_system_starts_with_all_that_the_snapshot_has() {
+    let config = config(&["/"], &["service:shop"]);
+    let plan = planned(&config, &["/", "/etc", "/usr", "/bin", "/opt"], &[None]);
+    let container = plan.container.unwrap();
+    assert_eq!(shown_in(&container.mounts, "/"), Some(&restored("")));
+    for of_the_snapshot in ["/var", "/etc", "/usr", "/opt"] {
+        assert_eq!(shown_in(&container.mounts, of_the_snapshot), None);
+    }
+}
+
+#[test]
+fn without_a_service_there_is_no_container() {
+    let plan = planned(&config(&["/home"], &["/usr/bin/a"]), &["/home"], &[None]);
+    assert_eq!(plan.container, None);
+}
+
+#[test]
+fn a_service_is_not_tried_where_there_can_be_no_container() {
+    let config = config(&["/home"], &["service:shop"]);
+    let found = destination(true, &json!([snapshot("2025-01-16", false)]));
+    let plan = plan_drill(&DrillFacts {
+        config: &config,
+        host: "atlas",
+        now: now(),
+        destination: &found,
+        snapshot: &found.snapshots[0],
+        held: &BTreeSet::new(),
+        machine: &BTreeMap::new(),
+        programs: &[],
+        systemd: &Err("no systemd-nspawn".to_owned()),
+    });
+    assert_eq!(plan.container, None);
+    let refused = plan.checks[0].refused.as_deref();
+    assert_eq!(refused, Some("no systemd-nspawn"));
 }

@@ -55,6 +55,14 @@ impl Facts {
                 "monitoring.drill.enable",
                 local.enable && monitoring.drill.enable,
             ),
+            (
+                "drill.startsServices",
+                monitoring
+                    .drill
+                    .checks
+                    .iter()
+                    .any(|one| one.unit().is_some()),
+            ),
             ("destination.isMounted", needs_mount),
             (
                 "scripts.areRun",

@@ -26,9 +26,16 @@ CAP_AUDIT_WRITE";
 const STORE: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID \
 CAP_MKNOD CAP_SETFCAP CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_SYS_RESOURCE";
 
-/// What a room of one's own takes: namespaces and mounts, giving rights up, and what checks are left with.
+/// What a room of one's own takes: namespaces, mounts and a loopback device, giving rights up, and what checks
+/// are left with.
 const DRILL: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL \
-CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN";
+CAP_NET_ADMIN CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN";
+
+/// The same where services are started in containers: what systemd-nspawn does besides. The services have none of
+/// it, as their container has a user namespace of its own.
+const DRILL_OF_SERVICES: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID \
+CAP_KILL CAP_MKNOD CAP_NET_ADMIN CAP_SETFCAP CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN CAP_SYS_CHROOT \
+CAP_SYS_PTRACE CAP_SYS_RESOURCE";
 
 /// Families of addresses of who talks to the network, and asks how to.
 const NETWORK: &str = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
@@ -47,10 +54,26 @@ const PROTECTED: [&str; 7] = [
     "LockPersonality",
 ];
 
+/// What a container's systemd and services do as any other's, within their namespaces.
+const LEFT_TO_SERVICES: [&str; 8] = [
+    "LockPersonality",
+    "NoNewPrivileges",
+    "PrivateDevices",
+    "ProtectControlGroups",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelTunables",
+    "RestrictRealtime",
+];
+
 /// Where there are no scripts.
 const WITHOUT_SCRIPTS: Conditions = &["!scripts.areRun"];
 /// Where there are.
 const WITH_SCRIPTS: Conditions = &["scripts.areRun"];
+/// Where a drill runs executables only.
+const WITHOUT_SERVICES: Conditions = &["!drill.startsServices"];
+/// Where it starts services.
+const WITH_SERVICES: Conditions = &["drill.startsServices"];
 
 /// What the coordinator may do. Where there are scripts, they are the administrator's: what they mount is
 /// mounted for the machine, which no namespace allows, and they may open any device.
@@ -173,14 +196,30 @@ pub(super) fn health_limits() -> Vec<Line> {
 }
 
 /// What a trial restore may do: make namespaces and mounts of its own. What the checks may do is less: the program
-/// takes the rest away before it starts them.
+/// takes the rest away before it starts them. Services in a container are another matter: a limit of calls or of
+/// the kernel's own files would be theirs too, and they have their own ones.
 pub(super) fn drill_limits() -> Vec<Line> {
     let mut lines = vec![
         Line::set("UMask", "0077"),
         Line::set("PrivateMounts", "yes"),
-        Line::set("CapabilityBoundingSet", DRILL),
-        Line::lines("SystemCallFilter", &[("@system-service @mount", &[])]),
-        Line::set("RestrictAddressFamilies", NETWORK)
+        Line::one_of("Delegate", &[("yes", WITH_SERVICES)])
+            .because(&["The containers of services have control groups below this one."]),
+        Line::one_of(
+            "CapabilityBoundingSet",
+            &[
+                (DRILL, WITHOUT_SERVICES),
+                (DRILL_OF_SERVICES, WITH_SERVICES),
+            ],
+        ),
+        Line::lines(
+            "SystemCallFilter",
+            &[
+                ("@system-service @mount", WITHOUT_SERVICES),
+                ("~@keyring", &[]),
+            ],
+        )
+        .because(&["Whoever is root reaches the keys of root, in whatever session."]),
+        Line::one_of("RestrictAddressFamilies", &[(NETWORK, WITHOUT_SERVICES)])
             .because(&["To tell people of one that failed; the checks have no network at all."]),
         Line::set("ProtectSystem", "strict"),
         Line::set("ProtectHome", "read-only"),
@@ -191,7 +230,10 @@ pub(super) fn drill_limits() -> Vec<Line> {
     ];
     let on = ["NoNewPrivileges", "PrivateDevices"].into_iter();
     let on = on.chain(PROTECTED).chain(["RestrictRealtime"]);
-    lines.extend(on.map(|key| Line::set(key, "yes")));
+    lines.extend(on.map(|key| match LEFT_TO_SERVICES.contains(&key) {
+        true => Line::one_of(key, &[("yes", WITHOUT_SERVICES)]),
+        false => Line::set(key, "yes"),
+    }));
     lines.extend(own_keys_and_calls());
     lines.extend(writable_paths(&[METRICS]));
     lines

@@ -265,3 +265,31 @@ fn a_drill_has_its_units_where_it_is_asked_for_and_there_is_something_to_restore
     assert!(!service.contains("ReadWritePaths"), "{service}");
     assert!(service.contains("\nProtectSystem=strict\n"), "{service}");
 }
+
+#[test]
+fn a_drill_that_starts_services_may_make_containers_and_nothing_else_changes() {
+    let drill = |checks: &str| {
+        let json = format!(
+            r#"{{"local": {{"enable": true}}, "monitoring": {{"drill": {{"enable": true, "checks": [{checks}]}}}}}}"#
+        );
+        let units = render_units(&config(&json), &layout());
+        unit(&units, DRILL).to_owned()
+    };
+    let (programs, services) = (drill(r#""/a""#), drill(r#""/a", "service:b""#));
+    for limit in [
+        "ProtectControlGroups=yes",
+        "ProtectHostname=yes",
+        "SystemCallFilter=@",
+    ] {
+        assert!(programs.contains(limit), "{programs}");
+        assert!(!services.contains(limit), "{services}");
+    }
+    assert!(!programs.contains("Delegate"), "{programs}");
+    assert!(services.contains("\nDelegate=yes\n"), "{services}");
+    for both in ["\nProtectSystem=strict\n", "\nProtectHome=read-only\n"] {
+        assert!(
+            programs.contains(both) && services.contains(both),
+            "{services}"
+        );
+    }
+}

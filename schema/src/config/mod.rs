@@ -10,7 +10,7 @@ mod notifications;
 pub(crate) mod text;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
-pub use drill::Drill;
+pub use drill::{Drill, DrillCheck};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};

@@ -44,6 +44,8 @@ macro_rules! text_type {
     };
 }
 
+pub(super) use text_type;
+
 /// An absolute path in UTF-8, without `..` and not ending in a slash (the root excepted).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AbsolutePath(String);
@@ -363,6 +365,7 @@ impl JsonSchema for MaxDelete {
 pub fn fault(format: &str, text: &str) -> Option<String> {
     match format {
         "absolute-path" => text.parse::<AbsolutePath>().err(),
+        "drill-check" => text.parse::<super::DrillCheck>().err(),
         "time-of-day" => text.parse::<TimeOfDay>().err(),
         "subset" => text.parse::<Subset>().err(),
         "max-delete" => text.parse::<MaxDelete>().err(),
