@@ -73,7 +73,7 @@ impl<'a> Facts<'a> {
             .destination
             .as_ref()
             .filter(|_| config.local.enable);
-        let taken = destination.map_or_else(BTreeSet::new, taken_names);
+        let taken = |id: SnapshotId| destination.is_some_and(|found| is_taken(found, id));
         let newest = destination.and_then(|destination| newest(destination, now));
         let reference = destination.and_then(|destination| reference(destination, now));
         let sources: Vec<&SourceState> = sources(config, inventory, reference).collect();
@@ -84,7 +84,7 @@ impl<'a> Facts<'a> {
             host: config.hostname.as_deref().unwrap_or(&inventory.host),
             now,
             started_at: inventory.taken_at,
-            id: SnapshotId::from_local(local).first_free(|id| taken.contains(&id.to_string())),
+            id: SnapshotId::from_local(local).first_free(taken),
             day: local.date(),
             destination,
             newest,
@@ -413,6 +413,18 @@ fn configured_sources<'a>(
 fn in_tiers(destination: &DestinationState) -> impl Iterator<Item = String> {
     let paths = destination.in_the_way.iter();
     paths.filter_map(|one| Some(one.path.split_once('/')?.1.to_owned()))
+}
+
+/// Whether anything in the destination has this name, as [`taken_names`] says of all.
+fn is_taken(destination: &DestinationState, id: SnapshotId) -> bool {
+    let name = id.to_string();
+    let mut leftovers = destination.partial.iter().chain(&destination.trash);
+    let mut snapshots = destination.snapshots.iter();
+    snapshots.any(|snapshot| snapshot.record.id == id)
+        || destination.links.iter().any(|link| link.id == id)
+        || leftovers.any(|left| left.id == id)
+        || destination.unmanaged.iter().any(|one| one.name == name)
+        || in_tiers(destination).any(|one| one == name)
 }
 
 /// Every name that stands anywhere in the destination.

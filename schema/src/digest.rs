@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::as_text;
+
 /// A SHA-256 digest (FIPS 180-4), written as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -72,9 +74,16 @@ impl Digest {
     }
 }
 
+/// Gives the hexadecimal digits of a digest as a text, without the formatter: thousands are written.
+fn with_hex<T>(digest: &Digest, write: impl FnOnce(&str) -> T) -> T {
+    let hex = digest.hex();
+    // All of them are ASCII.
+    write(std::str::from_utf8(&hex).unwrap_or_default())
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        with_hex(self, |hex| f.write_str(hex))
     }
 }
 
@@ -94,15 +103,13 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        with_hex(self, |hex| serializer.serialize_str(hex))
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        as_text::deserialize(deserializer)
     }
 }
 

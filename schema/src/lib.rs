@@ -4,6 +4,7 @@
 //! no effect (see `executor`). `clock` is what both must agree on about times.
 
 pub mod amount;
+mod as_text;
 pub mod capabilities;
 pub mod channel;
 pub mod clock;
@@ -36,6 +37,7 @@ pub mod rsync;
 pub mod setup;
 pub mod shell;
 pub mod state;
+pub mod time_text;
 pub mod tries;
 pub mod verify;
 pub mod web_address;

@@ -116,8 +116,12 @@ pub struct SnapshotRecord {
     /// The run that made it.
     pub run_id: String,
     /// When the run started, with the local offset of that time.
+    #[serde(with = "crate::time_text")]
+    #[schemars(with = "DateTime<FixedOffset>")]
     pub started_at: DateTime<FixedOffset>,
     /// When data and manifest were on disk.
+    #[serde(with = "crate::time_text")]
+    #[schemars(with = "DateTime<FixedOffset>")]
     pub sealed_at: DateTime<FixedOffset>,
     /// The day it counts for in retention: the local date of its start.
     pub day: NaiveDate,
@@ -242,8 +246,12 @@ fn few_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadSpan {
     /// Before their file systems were synced and the first folder was listed.
+    #[serde(with = "crate::time_text")]
+    #[schemars(with = "DateTime<FixedOffset>")]
     pub from: DateTime<FixedOffset>,
     /// After the last of them was read.
+    #[serde(with = "crate::time_text")]
+    #[schemars(with = "DateTime<FixedOffset>")]
     pub until: DateTime<FixedOffset>,
 }
 

@@ -7,6 +7,8 @@
 mod cloud;
 mod share;
 
+use std::collections::HashSet;
+
 use schema::{
     Config,
     health::{Measured, ToolFound, UnfinishedRun},
@@ -51,7 +53,7 @@ pub fn measure_health(
         }
         // While a run works, snapshots are on their way.
         if !measured.running {
-            measured.lost = lost_snapshots(store).unwrap_or_default();
+            measured.lost = lost_snapshots(store, &HashSet::new()).unwrap_or_default();
         }
     }
     if config.cloud.enable {

@@ -163,7 +163,8 @@ fn scan_store(
     }
     state.partial = scan_leftovers(store, PARTIAL, state, context)?;
     state.trash = scan_leftovers(store, TRASH, state, context)?;
-    state.lost = lost_snapshots(store).unwrap_or_default();
+    let standing = state.snapshots.iter().map(|one| one.record.id);
+    state.lost = lost_snapshots(store, &standing.collect()).unwrap_or_default();
     if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
         && error != Errno::NOENT
     {

@@ -14,25 +14,32 @@ use crate::{
     sys::Listed,
 };
 
-/// Snapshots that were sealed and are neither in a tier nor on their way in or out.
+/// Snapshots that were sealed and are neither in a tier nor on their way in or out. Those that stood in a
+/// tier a moment ago are not asked for.
 ///
 /// # Errors
 /// Fails if the records cannot be listed.
-pub(crate) fn lost_snapshots(store: &Store) -> Result<Vec<SnapshotId>> {
+pub(crate) fn lost_snapshots(
+    store: &Store,
+    standing: &HashSet<SnapshotId>,
+) -> Result<Vec<SnapshotId>> {
     let io = |error: Errno| store.io("list", SNAPSHOTS, error);
     let records = match store.backup.folder(OsStr::new(SNAPSHOTS)) {
         Ok(records) => records,
         Err(Errno::NOENT) => return Ok(Vec::new()),
         Err(error) => return Err(io(error)),
     };
-    let names = records.names().map_err(io)?;
+    let names = records.names().map_err(io)?.into_iter();
+    let named = names.filter_map(|name| Some((name.to_str()?.parse().ok()?, name)));
+    let others: Vec<(SnapshotId, OsString)> =
+        named.filter(|(id, _)| !standing.contains(id)).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
     // After the records: what is made meanwhile has none among them.
     let places = Places::of(store);
     let mut lost = Vec::new();
-    for name in names {
-        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
+    for (id, name) in others {
         let is_sealed = || {
             records
                 .folder(&name)

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use chrono::{DateTime, FixedOffset};
@@ -16,9 +17,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     files::SEALED,
     open::StateDir,
-    record_index::{FileFacts, latest_at_rest},
+    record_index::{FileFacts, latest_at_rest, latest_before},
 };
-use crate::{error::Result, store::Store, sys::Stat};
+use crate::{
+    error::Result,
+    store::{Store, read_json, write_json},
+    sys::Stat,
+};
 
 /// Version of the file's format.
 const FORMAT_VERSION: u32 = 1;
@@ -27,6 +32,8 @@ const MOST_SNAPSHOTS: usize = 4096;
 /// Of these, how many that were only found there. Who writes to the disk may plant any number, and must
 /// not make this machine forget what it sealed.
 const MOST_TAKEN_OVER: usize = 2048;
+/// After so long a change has another time where times are fine; many of the clock's steps.
+const FINE_STEPS: Duration = Duration::from_millis(100);
 /// Destinations that are remembered at most.
 const MOST_DESTINATIONS: usize = 64;
 
@@ -55,6 +62,7 @@ pub struct KeptDigest {
     /// Its digest.
     pub digest: Digest,
     /// Since when it is kept.
+    #[serde(with = "schema::time_text")]
     pub since: DateTime<FixedOffset>,
     /// It was found on the destination, and not sealed by this machine as far as it remembers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -138,24 +146,53 @@ impl StateDir {
             };
             sealed.destinations.remove(&oldest);
         }
-        self.keep(SEALED, &sealed)
+        self.keep_sealed(&sealed)
+    }
+
+    /// What is kept; nothing where the file is damaged.
+    fn sealed(&self) -> Arc<Sealed> {
+        self.read_sealed().unwrap_or_default()
     }
 
     /// What is kept. Every opening of a destination asks for it, and it grows with the snapshots: the
     /// file that this process has parsed is not parsed again.
-    fn sealed(&self) -> Arc<Sealed> {
+    ///
+    /// # Errors
+    /// Fails if the file is there and cannot be read.
+    pub(super) fn read_sealed(&self) -> Result<Arc<Sealed>> {
         let stat = self.dir.look(OsStr::new(SEALED)).ok().flatten();
         let mut last = PARSED.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(stat), Some((of, sealed))) = (&stat, &*last)
             && *of == key_of(stat)
         {
-            return Arc::clone(sealed);
+            return Ok(Arc::clone(sealed));
         }
-        let sealed: Arc<Sealed> = Arc::new(self.recall(SEALED).unwrap_or_default());
-        let at_rest = stat.filter(|stat| FileFacts::is_at_rest(stat, latest_at_rest()));
-        *last = at_rest.map(|stat| (key_of(&stat), Arc::clone(&sealed)));
-        sealed
+        *last = None;
+        let sealed: Option<Sealed> = read_json(&self.dir, SEALED, &self.named(SEALED))?;
+        let sealed = Arc::new(sealed.unwrap_or_default());
+        let settled = stat.filter(is_settled);
+        *last = settled.map(|stat| (key_of(&stat), Arc::clone(&sealed)));
+        Ok(sealed)
     }
+
+    /// Replaces what is kept; a damaged file is set aside.
+    fn keep_sealed(&self, sealed: &Sealed) -> Result<()> {
+        match self.read_sealed() {
+            Ok(_) => write_json(&self.dir, SEALED, &self.named(SEALED), sealed),
+            Err(_) => self.keep(SEALED, sealed),
+        }
+    }
+}
+
+/// Whether a file was last changed so long ago that another change has another time. A time that is no
+/// whole millisecond is of a file system whose steps are those of the kernel's clock, ten milliseconds at
+/// most.
+fn is_settled(stat: &Stat) -> bool {
+    let latest = match stat.ctime % 1_000_000 {
+        0 => latest_at_rest(),
+        _ => latest_before(FINE_STEPS),
+    };
+    FileFacts::is_at_rest(stat, latest)
 }
 
 fn key_of(stat: &Stat) -> Key {

@@ -41,6 +41,8 @@ const HEADER: &str = "record-index 2";
 const LONGEST_INDEX: usize = 16 << 20;
 /// Longest that the words of a line are that stand before a record.
 const LONGEST_WORDS: usize = 700;
+/// Bytes that a line usually has, of a snapshot of few sources.
+const USUAL_LINE: usize = 1000;
 /// Longest that its first two lines are.
 const LONGEST_HEAD: usize = 200;
 /// Destinations that have an index at most.
@@ -202,7 +204,7 @@ impl RecordIndex {
             return None;
         }
         at += header.len();
-        let mut known = HashMap::new();
+        let mut known = HashMap::with_capacity(body.len() / USUAL_LINE);
         for line in lines {
             // The first of JSON is a brace, and no word before it has one.
             let (words, _) = line.split_at(line.find('{')?);
@@ -308,7 +310,12 @@ fn is_file_name(id: &str) -> bool {
 
 /// What was changed last before this was at rest.
 pub(super) fn latest_at_rest() -> Nanos {
-    let latest = SystemTime::now().checked_sub(AT_REST);
+    latest_before(AT_REST)
+}
+
+/// So long before now.
+pub(super) fn latest_before(span: Duration) -> Nanos {
+    let latest = SystemTime::now().checked_sub(span);
     let since = latest.and_then(|latest| latest.duration_since(UNIX_EPOCH).ok());
     // A clock before all files says of none that it was at rest.
     since.map_or(0, |since| Nanos::try_from(since.as_nanos()).unwrap_or(0))

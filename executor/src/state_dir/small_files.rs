@@ -19,7 +19,6 @@ use super::{
     destinations::Destinations,
     files::{DESTINATIONS, RUNS, SEALED, VERIFIED},
     history::{DRILL, HEALTH},
-    kept_digests::Sealed,
     notified::{DEFERRALS, TOLD_ERROR, TRIES},
     open::StateDir,
     remotes::damaged_remotes,
@@ -132,7 +131,10 @@ impl StateDir {
         let all = [
             inspect_file::<Destinations>(self, DESTINATIONS),
             inspect_file::<Verified>(self, VERIFIED),
-            inspect_file::<Sealed>(self, SEALED),
+            // It grows with the snapshots, and is parsed already.
+            self.read_sealed()
+                .err()
+                .map(|error| (SEALED.to_owned(), error.message)),
             inspect_file::<Health>(self, HEALTH),
             inspect_file::<Drill>(self, DRILL),
             inspect_file::<Deferrals>(self, DEFERRALS),
