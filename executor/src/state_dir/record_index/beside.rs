@@ -10,6 +10,9 @@ use crate::{
     sys::{Kind, Stat},
 };
 
+/// Longest that the paths are which are looked at, each of a snapshot and one of its files.
+const LONGEST_PATH: usize = 64;
+
 /// What stands beside a snapshot's record, in the folder that this is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
@@ -52,18 +55,22 @@ impl Beside {
         let is_same = |path: &str, facts: &FileFacts, kind: Kind| {
             look(path).is_some_and(|stat| stat.kind == kind && FileFacts::of(&stat) == *facts)
         };
-        let marks = self.marks.as_ref();
-        is_same(id, &self.folder, Kind::Folder)
-            && is_same(
-                &format!("{id}/{}", self.manifest.0),
-                &self.manifest.1,
-                Kind::File,
-            )
-            && match marks {
-                Some((facts, _)) => is_same(&format!("{id}/{MARKS_FILE}"), facts, Kind::File),
-                // Where several disks are shown as one, a folder has the time of one of them.
-                None => look(&format!("{id}/{MARKS_FILE}")).is_none(),
+        let mut path = String::with_capacity(LONGEST_PATH);
+        let mut below = |name: &str, is_so: &dyn Fn(&str) -> bool| {
+            path.clear();
+            for part in [id, "/", name] {
+                path.push_str(part);
             }
+            is_so(&path)
+        };
+        let (manifest, manifest_facts) = &self.manifest;
+        is_same(id, &self.folder, Kind::Folder)
+            && below(manifest, &|path| is_same(path, manifest_facts, Kind::File))
+            && below(MARKS_FILE, &|path| match &self.marks {
+                Some((facts, _)) => is_same(path, facts, Kind::File),
+                // Where several disks are shown as one, a folder has the time of one of them.
+                None => look(path).is_none(),
+            })
     }
 
     /// What was said of the snapshot.
