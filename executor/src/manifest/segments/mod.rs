@@ -303,6 +303,14 @@ impl Segments {
         &self,
         check: &(impl Fn() -> Result<(), E> + Sync),
     ) -> Result<Vec<(usize, String)>, E> {
+        self.faults_by(if self.is_distant() { AT_ONCE } else { 1 }, check)
+    }
+
+    fn faults_by<E: Send>(
+        &self,
+        threads: usize,
+        check: &(impl Fn() -> Result<(), E> + Sync),
+    ) -> Result<Vec<(usize, String)>, E> {
         let next = AtomicUsize::new(0);
         let read = || {
             let mut faults = Vec::new();
@@ -315,10 +323,7 @@ impl Segments {
                 faults.extend(self.fault(at).map(|fault| (at, fault)));
             }
         };
-        let threads = match self.is_distant() {
-            true => self.digests.len().min(AT_ONCE),
-            false => 1,
-        };
+        let threads = threads.min(self.digests.len());
         let mut faults = thread::scope(|scope| {
             let others =
                 (1..threads).map_while(|_| start_scoped_thread(scope, "manifest", read).ok());

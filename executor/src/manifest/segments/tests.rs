@@ -314,3 +314,49 @@ fn an_empty_manifest_has_a_segment_too() {
     write(&at, &Model::new(), None, 1);
     check(&at, &Model::new());
 }
+
+#[test]
+fn segments_that_are_read_ahead_are_the_same_and_so_is_what_is_wrong_with_them() {
+    let temporary = tempfile::tempdir().unwrap();
+    let records = records(temporary.path(), 1);
+    let mut model = Model::new();
+    add(&mut model, "", "type=dir mode=0755 uid=0 gid=0");
+    for number in 0..9000 {
+        add(&mut model, &format!("{number:05}"), &file(number, 1));
+    }
+    write(&records, &model, None, 1);
+    let segments = Arc::new(Segments::open(&dir(&records)).unwrap());
+    let count = segments.digests().len();
+    assert!(count > 6, "{count}");
+    let read = |ahead: bool, only_whole: bool| {
+        let mut text = SegmentText::new(Arc::clone(&segments), only_whole);
+        if ahead {
+            text.read_ahead(0);
+        }
+        let mut all = String::new();
+        let read = text.read_to_string(&mut all);
+        (all, read.map_err(|error| error.to_string()))
+    };
+    assert_eq!(read(true, false), read(false, false));
+    // Who reads no further waits for nobody.
+    let mut text = SegmentText::new(Arc::clone(&segments), false);
+    text.read_ahead(0);
+    text.read_exact(&mut [0; 10]).unwrap();
+    drop(text);
+
+    for at in [2, count - 2] {
+        fs::write(records.join(FOLDER).join(segment_name(at, false)), "other").unwrap();
+    }
+    for only_whole in [true, false] {
+        assert_eq!(read(true, only_whole), read(false, only_whole));
+    }
+    assert!(read(true, false).1.unwrap_err().contains("was sealed"));
+    let faults = segments.faults(&|| Ok::<_, ()>(())).unwrap();
+    assert_eq!(
+        faults.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+        [2, count - 2]
+    );
+    let side_by_side = segments.faults_by(AT_ONCE, &|| Ok::<_, ()>(())).unwrap();
+    assert_eq!(side_by_side, faults);
+    assert_eq!(segments.faults_by(AT_ONCE, &|| Err(5)), Err(5));
+}

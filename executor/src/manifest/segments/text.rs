@@ -76,11 +76,16 @@ impl SegmentText {
     /// The lines of a segment. Who asks for the second one is likely to read them all.
     fn text(&mut self, at: usize) -> io::Result<Arc<Vec<u8>>> {
         if at == 1 && self.segments.is_distant() {
-            self.ahead = SegmentsAhead::start(&self.segments, at);
+            self.read_ahead(at);
         }
         let ahead = self.ahead.as_ref().and_then(|ahead| ahead.texts.as_ref());
         let read = ahead.and_then(|texts| texts.recv().ok());
         read.unwrap_or_else(|| self.segments.text(at))
+    }
+
+    /// Has the segments from one on, which is the next, read before they are asked for.
+    pub(super) fn read_ahead(&mut self, from: usize) {
+        self.ahead = SegmentsAhead::start(&self.segments, from);
     }
 
     /// Goes on to the next segment that can be read; false at the end.
