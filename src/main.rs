@@ -52,12 +52,14 @@ fn main() -> ExitCode {
     // Also where the file was replaced by an update meanwhile.
     drill::set_room_program("/proc/self/exe".into());
     answer::set_probe_program("/proc/self/exe".into());
-    let cli = match Cli::try_parse_from(program_arguments()) {
+    let arguments = program_arguments();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(show_usage(&with_safe_words(error))),
+        Err(error) => return ExitCode::from(show_usage(&with_safe_words(error, &arguments))),
     };
     service::notify_ready();
     let cli = Arc::new(cli);
+    called::remember(arguments, Arc::clone(&cli));
     if cli.verb.looks_at_files()
         && supervisor::is_wanted()
         && let Some(code) = supervisor::supervise(&cli)
@@ -106,8 +108,8 @@ fn be_helper() -> Option<ExitCode> {
 
 /// The same error in words that are safe to show: it repeats what was typed, which a shell may have
 /// completed from the name of a file.
-fn with_safe_words(error: clap::Error) -> clap::Error {
-    let arguments = program_arguments().into_iter();
+fn with_safe_words(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let arguments = arguments.iter();
     let safe = arguments.map(|word| printable(&word.to_string_lossy()));
     Cli::try_parse_from(safe).err().unwrap_or(error)
 }
@@ -256,6 +258,7 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
         return code;
     }
     if settings.json {
+        let hint = hint.as_deref().map(render::hint::pasted);
         out.print_json_line(&ProgressLine::from(ProgressEvent::Failed {
             message: &message,
             hint: hint.as_deref(),

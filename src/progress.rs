@@ -16,7 +16,7 @@ use executor::event::{Event, Observer, Progress};
 use indicatif::ProgressBar;
 use schema::{
     Severity,
-    journal::Outcome,
+    journal::Status,
     output::progress::{ProgressEvent, ProgressLine},
     outside::visible,
 };
@@ -29,6 +29,9 @@ use crate::{
     render::{amount, report},
     style::{Style, guarded, printable},
 };
+
+/// The step that begins each plan of a verb that a person types.
+const CHECKED: &str = "destination-check";
 
 /// Between two plain lines of one phase.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
@@ -58,6 +61,10 @@ pub(crate) struct Bar {
     style: Style,
     verbose: bool,
     notes: bool,
+    /// Whether it is told as it goes which steps begin and end.
+    records: bool,
+    /// Whether what a step did is said at the end.
+    told_at_end: bool,
     state: Mutex<State>,
 }
 
@@ -83,6 +90,8 @@ impl Bar {
             style,
             verbose,
             notes: true,
+            records: verbose || mode == Mode::Lines,
+            told_at_end: false,
             state: Mutex::new(State {
                 out,
                 bar: None,
@@ -96,6 +105,13 @@ impl Bar {
     /// Leaves notes out, because the plan that was shown has them.
     pub(crate) fn without_notes(mut self) -> Self {
         self.notes = false;
+        self
+    }
+
+    /// Tells no step as it goes unless more is to be told, because what was done is said at the end.
+    pub(crate) fn told_at_end(mut self) -> Self {
+        self.records = self.verbose;
+        self.told_at_end = true;
         self
     }
 
@@ -126,14 +142,14 @@ impl Bar {
             Event::RunStarted { run_id, continued } => {
                 if *continued {
                     state.write_text(&format!("continuing run {run_id}\n"));
-                } else if plain || self.verbose {
+                } else if self.records {
                     state.write_text(&format!("run {run_id}\n"));
                 }
             }
             Event::StepStarted { step } => {
                 state.end_phase();
                 state.step = Some(((*step).to_owned(), now));
-                if plain {
+                if plain && self.records {
                     state.write_text(&format!("{step}: started\n"));
                 }
             }
@@ -157,8 +173,12 @@ impl Bar {
             Event::StepFinished { step, outcome } => {
                 let took = state.end_step(step, now);
                 state.end_phase();
-                if plain || self.verbose {
-                    state.write_text(&step_end_line(step, outcome, took, style));
+                if self.records {
+                    // What is checked first is told here alone.
+                    let is_told = !self.told_at_end
+                        || (*step == CHECKED && outcome.status == Status::Succeeded);
+                    let message = Some(&*outcome.message).filter(|_| is_told);
+                    state.write_text(&step_end_line(step, outcome.status, message, took, style));
                 }
             }
         }
@@ -313,16 +333,19 @@ fn is_done(progress: &Progress) -> bool {
     progress.entries_total > 0 && progress.entries == progress.entries_total
 }
 
-fn step_end_line(step: &str, outcome: &Outcome, took: Option<Duration>, style: &Style) -> String {
+fn step_end_line(
+    step: &str,
+    status: Status,
+    message: Option<&str>,
+    took: Option<Duration>,
+    style: &Style,
+) -> String {
     let took = took.map_or_else(String::new, |took| format!(", {}", amount::span(took)));
-    let message = if outcome.message.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", printable(&outcome.message))
-    };
+    let message = message.filter(|message| !message.is_empty());
+    let message = message.map_or_else(String::new, |message| format!(": {}", printable(message)));
     format!(
         "{step}: {}{took}{message}\n",
-        report::status_mark(outcome.status, style)
+        report::status_mark(status, style)
     )
 }
 

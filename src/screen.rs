@@ -97,12 +97,10 @@ impl<'a> Screen<'a> {
         self
     }
 
-    /// The same screen, which shows progress in a terminal only, or to programs: what is done is said in
+    /// The same screen, which tells no step as it goes unless more is to be told: what was done is said in
     /// one line at the end.
-    pub(crate) fn without_records(mut self) -> Self {
-        if !self.settings.json && !self.settings.verbose && !std::io::stderr().is_terminal() {
-            self.bar = Bar::new(Mode::Quiet, false, self.settings.error_style);
-        }
+    pub(crate) fn told_at_end(mut self) -> Self {
+        self.bar = self.bar.told_at_end();
         self
     }
 
@@ -132,7 +130,8 @@ impl<'a> Screen<'a> {
 
     /// What a notice says on standard error in one line, unless only errors are wanted.
     fn say(&self, text: &str) {
-        self.out.print_line_unless_quiet(text);
+        self.out
+            .print_line_unless_quiet(&render::hint::pasted(text));
     }
 
     fn show_plan(&self, plan: &schema::Plan, inventory: &schema::Inventory) {
@@ -185,12 +184,17 @@ impl<'a> Screen<'a> {
             error.message
         ));
         if let Some(hint) = &error.hint {
-            self.say(&format!("  hint: {hint}"));
+            self.say(&render::hint::line(2, hint));
         }
     }
 
     /// Says which folder is restored from, when it was made, and whether its manifest is damaged.
     fn say_restoring_from(&self, folder: &str, made: Option<(DateTime<FixedOffset>, bool)>) {
+        // Otherwise what was done says it.
+        let is_damaged = made.is_some_and(|(_, is_damaged)| is_damaged);
+        if self.as_of.is_none() && !is_damaged {
+            return;
+        }
         let made = made.map_or_else(String::new, |(at, is_damaged)| {
             let damaged = if is_damaged {
                 ", whose manifest is damaged"
@@ -261,7 +265,9 @@ impl Observer for Screen<'_> {
             }
             Notice::NoMetrics { error } => self.say_no_metrics(error),
             Notice::RestoringFrom { folder, made } => self.say_restoring_from(folder, *made),
-            Notice::NewerPassedOver(warning) => self.out.print_message(warning),
+            Notice::NewerPassedOver(warning) => {
+                self.out.print_message(&render::hint::pasted(warning))
+            },
             Notice::Downloaded {
                 files,
                 id,

@@ -22,7 +22,9 @@ use crate::{
 };
 
 /// The machine's configuration.
-const MACHINE_CONFIG: &str = "/etc/backup/config.json";
+pub(crate) const MACHINE_CONFIG: &str = "/etc/backup/config.json";
+/// The machine's state directory.
+pub(crate) const MACHINE_STATE: &str = "/var/lib/backup";
 
 /// Whether the machine has a configuration, or one that this user may not look at.
 fn has_machine_config() -> bool {
@@ -42,13 +44,35 @@ pub(crate) fn own_config() -> PathBuf {
     }
 }
 
+/// The command that makes a configuration for good, where a trial's is the one that is used.
+pub(crate) fn setup_for_good() -> String {
+    let own = own_config();
+    let own = schema::shell::word(own.as_os_str().as_encoded_bytes());
+    format!("`backup setup --config {own}`")
+}
+
 /// The state directory of whoever runs this.
 pub(crate) fn own_state_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
-        PathBuf::from("/var/lib/backup")
+        PathBuf::from(MACHINE_STATE)
     } else {
         xdg_folder("XDG_STATE_HOME", ".local/state").join("backup")
     }
+}
+
+/// The configuration that is worked with: the one that is named, else one's own.
+///
+/// A user who has none sees the machine's with a verb that only looks.
+pub(crate) fn config_path(global: &Global, only_looks: bool) -> PathBuf {
+    if let Some(named) = &global.config {
+        return named.clone();
+    }
+    let own = own_config();
+    let is_users = !nix::unistd::geteuid().is_root();
+    if is_users && only_looks && own.symlink_metadata().is_err() && has_machine_config() {
+        return PathBuf::from(MACHINE_CONFIG);
+    }
+    own
 }
 
 /// What every verb needs to know.
@@ -72,20 +96,11 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The settings that options and environment say.
-    ///
-    /// A user who has no configuration sees the machine's with a verb that only looks.
     pub(crate) fn new(global: &Global, only_looks: bool) -> Self {
         let root = nix::unistd::geteuid().is_root();
-        let own = own_config();
-        let lacks_own = !root && own.symlink_metadata().is_err() && has_machine_config();
-        let config = if only_looks && lacks_own {
-            PathBuf::from(MACHINE_CONFIG)
-        } else {
-            own
-        };
         let state = own_state_dir();
         Self {
-            config_path: global.config.clone().unwrap_or(config),
+            config_path: config_path(global, only_looks),
             user_log_dir: (!root).then(|| state.join("log")),
             state_dir: absolute_path(global.state_dir.clone().unwrap_or(state)),
             log_dir: global.log_dir.clone().map(absolute_path),
@@ -136,7 +151,7 @@ impl Settings {
         } = read.map_err(|fault| self.explain_fault(&self.config_path, fault, out))?;
         if !warnings.is_empty() && !self.quiet {
             for warning in &warnings {
-                out.print_message(&format!("warning: {warning}"));
+                out.print_message(&render::hint::pasted(&format!("warning: {warning}")));
             }
         }
         Ok(config)
@@ -205,8 +220,11 @@ impl Settings {
                 many => format!("{many} faults"),
             };
             out.print_line(&format!("error: {} has {count}", shown(path)));
-            out.print_message(&check::render(faults));
-            out.print_message("hint: correct the above; `backup schema` lists every key");
+            out.print_message(&render::hint::pasted(&check::render(faults)));
+            out.print_message(&render::hint::line(
+                0,
+                "correct the above; `backup schema` lists every key",
+            ));
         }
         Explained(exit::INVALID).into()
     }

@@ -3,7 +3,13 @@
 //! What happened is told by a code, which is all that anything is decided by; the sentence is for
 //! people. The cause is kept.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    ffi::OsStr,
+    fmt, io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::Path,
+    sync::Arc,
+};
 
 use rustix::io::Errno;
 use schema::{
@@ -68,7 +74,7 @@ const FREE_SPACE: &str = "free space there: `df -h` tells which file system is f
 
 /// What to do where it is the destination's, after which a run can be made.
 pub(crate) const MAKE_ROOM: &str = "make room: the next run does so itself as far as local.makeRoom \
-     lets it; by hand `backup prune` frees what the keep numbers let go, `backup delete ID` what `backup \
+     lets it; by hand `backup prune` frees what the keep numbers let go, and `delete` any that `backup \
      list` shows. what was copied stays, and the next run goes on from there";
 
 /// How a file system or a server that does not answer is told of.
@@ -310,10 +316,15 @@ fn access_denied_hint(doing: &str, path: &[u8]) -> String {
     let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(end);
     // To make, rename or remove something the folder that holds it must be writable.
     let what = if reads { path } else { &path[..above] };
-    format!(
-        "run this as the user to whom it belongs, or allow it: `chmod u+rwX {}`",
-        shell::word(what)
-    )
+    let owner = Path::new(OsStr::from_bytes(what)).metadata();
+    let is_own = owner.is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
+    let word = shell::word(what);
+    if is_own {
+        // A mode that its owner may change.
+        format!("allow it: `chmod u+rwX {word}`")
+    } else {
+        format!("run this as the user to whom {word} belongs: `sudo backup ...`")
+    }
 }
 
 /// What to do about a destination that is not there, and what happened when it was opened.
@@ -366,7 +377,7 @@ mod tests {
         let hint = full().hint.unwrap();
         assert!(hint.contains("df -h") && !hint.contains("prune"), "{hint}");
         let hint = full().on_destination().hint.unwrap();
-        for way in ["local.makeRoom", "`backup prune`", "`backup delete ID`"] {
+        for way in ["local.makeRoom", "`backup prune`", "`backup list`"] {
             assert!(hint.contains(way), "{hint}");
         }
         let other = Error::io("write", b"/mnt/x", Errno::IO).on_destination();

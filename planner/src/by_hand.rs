@@ -101,7 +101,8 @@ fn check_what_stays(
         }
         let mut pinned = destination.snapshots.iter();
         if pinned.any(|one| one.record.id == *id && one.marks.pinned) {
-            return stays("it is pinned", "`backup unpin` leaves it to you again");
+            let unpins = format!("`backup unpin {id}` leaves it to you again");
+            return stays("it is pinned", &unpins);
         }
         if found.iter().all(|one| ids.contains(&one.id)) && found.iter().any(|one| one.id == *id) {
             return stays(

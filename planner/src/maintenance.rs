@@ -11,7 +11,7 @@ use schema::{
 use crate::{
     Options,
     facts::Facts,
-    findings::{code, destination, refusal},
+    findings::{code, destination, note, refusal},
     pipeline::{frame, sorted, totals},
     steps::destination_check,
 };
@@ -35,9 +35,33 @@ pub fn plan_maintenance_steps(
 }
 
 /// A plan by which a person adds the mounted destination to this machine's; `take_over` is the host
-/// name that this machine had, or empty for what another machine of this host name left.
+/// name that this machine had, or empty for what another machine of this host name left, and `remote` where
+/// the copies are that are taken over with it. Without a drive it has no step.
 #[must_use]
-pub fn plan_init(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> Plan {
+pub fn plan_init(
+    config: &Config,
+    inventory: &Inventory,
+    take_over: Option<&str>,
+    remote: Option<&str>,
+) -> Plan {
+    match (&inventory.destination, remote) {
+        (None, Some(remote)) => plan_copies(config, inventory, remote),
+        _ => plan_drive(config, inventory, take_over),
+    }
+}
+
+/// The plan without a step that says whose copies are this machine's from now on.
+fn plan_copies(config: &Config, inventory: &Inventory, remote: &str) -> Plan {
+    let mut plan = plan_maintenance(config, inventory, None);
+    plan.findings.push(note(
+        code::COPIES_TAKEN_OVER,
+        format!("the next copy to {remote} makes what is there this machine's"),
+    ));
+    plan.digest = plan.expected_digest();
+    plan
+}
+
+fn plan_drive(config: &Config, inventory: &Inventory, take_over: Option<&str>) -> Plan {
     // Where there is only a copy in the cloud to take over, the drive is a new one.
     let found = inventory.destination.as_ref();
     let is_new = config.cloud.enable && found.is_some_and(|found| found.record.is_none());

@@ -21,7 +21,7 @@ use crate::{
 /// How old a plan may be. Its snapshot carries the plan's time, which would be a lie.
 pub(crate) const LONGEST: TimeDelta = TimeDelta::hours(24);
 
-const AGAIN: &str = "make and read a new plan with `backup plan --out FILE`";
+const AGAIN: &str = "make and read a new plan: `backup plan --out plan.json`";
 
 /// The refusals of a saved plan, each saying what changed; none if it may be applied.
 #[must_use]

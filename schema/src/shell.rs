@@ -19,6 +19,20 @@ pub fn word(path: impl AsRef<[u8]>) -> String {
     quoted_word(path)
 }
 
+/// A word that was typed, as the same word of a command line: an option stays one.
+#[must_use]
+pub fn argument(word: impl AsRef<[u8]>) -> String {
+    let word = word.as_ref();
+    let value = word.iter().position(|byte| *byte == b'=');
+    match value.filter(|_| word.starts_with(b"--")) {
+        Some(at) => {
+            let (option, value) = word.split_at(at + 1);
+            quoted_word(&option[..at]) + "=" + &quoted_word(value)
+        }
+        None => quoted_word(word),
+    }
+}
+
 /// The same of a path as records and plans write it, with `\ooo` for what is not printable.
 #[must_use]
 pub fn word_of_escaped(path: &str) -> String {
@@ -97,6 +111,18 @@ mod tests {
             ("a\u{202e}b".as_bytes(), r"$'a\342\200\256b'"),
         ] {
             assert_eq!(word(name), expected);
+        }
+    }
+
+    #[test]
+    fn an_option_stays_one() {
+        for (typed, expected) in [
+            ("--yes", "--yes"),
+            ("--config=/a b/c", "--config='/a b/c'"),
+            ("-F", "-F"),
+            ("a=b c", "'a=b c'"),
+        ] {
+            assert_eq!(argument(typed), expected);
         }
     }
 

@@ -205,6 +205,11 @@ Before a drive is detached, `backup view --remove` ends it."
     SystemdUnits(SystemdUnits),
 }
 
+/// The verbs of which [`Verb::only_looks`] is true, by name.
+pub(crate) const LOOKING: [&str; 9] = [
+    "check", "diff", "find", "health", "list", "restore", "state", "status", "verify",
+];
+
 impl Verb {
     /// Whether it shows what there is, or takes one's own files from it: a user does that with the
     /// machine's configuration as well.

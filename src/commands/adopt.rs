@@ -55,10 +55,16 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
         let alone = "folders of another tool are only taken if a person agrees";
         agree::ask_person(question, alone, settings, out)?;
     }
-    let screen = Screen::new(settings, out);
+    let screen = Screen::new(settings, out).told_at_end();
     let adopted = engine.adopt(prepared, &screen);
     screen.clear();
-    Ok(outcome::show_steps(&adopted?, "adopt", settings, out))
+    Ok(outcome::show_steps(
+        &adopted?,
+        "adopt",
+        &outcome::said,
+        settings,
+        out,
+    ))
 }
 
 fn show_dry_run(prepared: &PreparedAdoption, settings: &Settings, out: &Out) {

@@ -19,7 +19,7 @@ pub(crate) fn ask_person(
     out: &Out,
 ) -> Result<()> {
     let refused = |message: &str| {
-        Error::refused(message.to_owned()).hint("look at it with --dry-run, then run it with --yes")
+        Error::refused(message.to_owned()).hint("`backup ... --yes` does it without a question")
     };
     if settings.json || !std::io::stdin().is_terminal() {
         return Err(refused(alone).into());

@@ -70,7 +70,7 @@ fn is_retry() -> bool {
 /// Reads a saved plan, which nobody else may have been able to change.
 fn read_plan(path: &Path) -> Result<SavedPlan> {
     let named = shown(path);
-    let hint = "make one with `backup plan --out FILE`";
+    let hint = "`backup plan --out plan.json` makes one";
     let read = trust::read_file(path, "the plan", LONGEST_JSON);
     let bytes = read.map_err(|error| match error.code {
         Some(FailureCode::Untrusted) => error.into(),

@@ -26,13 +26,12 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
         return Ok(code);
     }
     for warning in &checked.warnings {
-        out.print_unless_quiet(&format!("warning: {warning}"));
+        out.print_unless_quiet(&render::hint::pasted(&format!("warning: {warning}")));
     }
     for secret in &checked.unsafe_secrets {
         let (because, hint) = (&secret.because, &secret.hint);
-        out.print_unless_quiet(&format!(
-            "warning: {because}: it is not used\n  hint: {hint}"
-        ));
+        out.print_unless_quiet(&format!("warning: {because}: it is not used"));
+        out.print_line_unless_quiet(&render::hint::line(2, hint));
     }
     let missing = [&checked.no_credentials, &checked.no_container];
     for missing in missing.into_iter().flatten() {
@@ -41,7 +40,7 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     if let Some(found) = &checked.databases {
         out.print_line_unless_quiet(&format!("note: {}", found.message));
         if let Some(hint) = &found.hint {
-            out.print_line_unless_quiet(&format!("  hint: {hint}"));
+            out.print_line_unless_quiet(&render::hint::line(2, hint));
         }
     }
     tell_untrusted(&checked.untrusted, settings, out);

@@ -2,7 +2,11 @@
 
 use anyhow::Result;
 use backup::{Engine, engine::PreparedDeletion};
-use schema::Severity;
+use schema::{
+    Severity, amount,
+    journal::Outcome,
+    plan::{Action, Deletion},
+};
 
 use crate::{
     cli::{Delete, Prune},
@@ -51,7 +55,8 @@ fn show_and_delete(
     out: &Out,
 ) -> Result<u8> {
     let plan = &prepared.plan;
-    let text = || render::plan::plan_page(plan, &prepared.inventory, &settings.style);
+    let is_whole = settings.verbose;
+    let text = || render::plan::deletion_plan(plan, &prepared.inventory, is_whole, &settings.style);
     if how.dry_run {
         if settings.json {
             out.print_json(plan);
@@ -71,9 +76,25 @@ fn show_and_delete(
         let alone = "snapshots are only deleted if a person agrees";
         agree::ask_person("Delete these for good?", alone, settings, out)?;
     }
-    let screen = Screen::new(settings, out);
+    let screen = Screen::new(settings, out).told_at_end();
     let deleted = engine.delete(prepared, &screen);
     screen.clear();
+    let planned = plan.steps.iter().flat_map(|step| match &step.action {
+        Action::Delete(step) => step.rotation.deletions.as_slice(),
+        _ => &[],
+    });
+    let planned: Vec<&Deletion> = planned.collect();
+    let said = |_: usize, outcome: &Outcome| match outcome.deleted.len() as u64 {
+        // That was said before.
+        0 if prepared.is_nothing => String::new(),
+        count if count > 0 && outcome.deleted.iter().all(|one| planned.contains(&one)) => {
+            let count = amount::plural(count, "snapshot", "snapshots");
+            format!("{count} deleted, as shown")
+        }
+        _ => outcome.message.clone(),
+    };
     let purpose = prepared.purpose;
-    Ok(outcome::show_steps(&deleted?, purpose, settings, out))
+    Ok(outcome::show_steps(
+        &deleted?, purpose, &said, settings, out,
+    ))
 }

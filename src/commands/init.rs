@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use backup::engine::{InitRequest, RunOutcome};
-use schema::RunResult;
+use schema::{Report, RunResult};
 
-use crate::{cli::Init, commands::outcome, exit, out::Out, screen::Screen, settings::Settings};
+use crate::{cli::Init, commands::outcome, out::Out, screen::Screen, settings::Settings};
 
 /// What is said of a drive that was added.
 const REMEMBERED: &str =
@@ -16,28 +16,29 @@ pub(crate) fn init_destination(arguments: &Init, settings: &Settings, out: &Out)
     let request = InitRequest {
         take_over: arguments.take_over.clone(),
     };
-    let screen = Screen::new(settings, out).without_records();
+    let mut screen = Screen::new(settings, out).told_at_end();
+    if !engine.config().local.enable {
+        // Of the copies in the cloud all is told by the notice.
+        screen = screen.without_notes();
+    }
     if arguments.dry_run {
         let foretold = engine.foretell_init(&request, &screen);
         screen.clear();
-        return Ok(match foretold? {
-            Some(foretold) => outcome::show_foretold(&foretold, &[REMEMBERED], settings, out),
-            None => {
-                // What would be taken over in the cloud was said.
-                if !settings.json {
-                    outcome::show_dry_run(&[], out);
-                }
-                exit::DONE
-            }
-        });
+        let foretold = foretold?;
+        // What would be taken over in the cloud was said.
+        let more: &[&str] = match foretold.plan.steps.is_empty() {
+            true => &[],
+            false => &[REMEMBERED],
+        };
+        return Ok(outcome::show_foretold(&foretold, more, settings, out));
     }
     let done = engine.init(&request, &screen);
     screen.clear();
-    let Some(run) = &done? else {
-        return Ok(exit::DONE);
-    };
+    let run = &done?;
     let code = outcome::show_last_step(run, settings, out);
-    if matches!(run, RunOutcome::Ended(report) if report.result == RunResult::Success) {
+    let is_added =
+        |report: &Report| report.result == RunResult::Success && !report.steps.is_empty();
+    if matches!(run, RunOutcome::Ended(report) if is_added(report)) && !settings.json {
         out.print_unless_quiet(REMEMBERED);
     }
     Ok(code)

@@ -12,8 +12,14 @@ pub(crate) fn mark_snapshot(one: &One, mark: Mark, settings: &Settings, out: &Ou
         let foretold = engine.foretell_mark(&one.snapshot, mark)?;
         return Ok(outcome::show_foretold(&foretold, &[], settings, out));
     }
-    let screen = Screen::new(settings, out).without_records();
+    let screen = Screen::new(settings, out).told_at_end();
     let marked = engine.mark(&one.snapshot, mark, &screen);
     screen.clear();
-    Ok(outcome::show_steps(&marked?, "mark", settings, out))
+    Ok(outcome::show_steps(
+        &marked?,
+        "mark",
+        &outcome::said,
+        settings,
+        out,
+    ))
 }

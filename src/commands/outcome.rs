@@ -8,14 +8,17 @@ use executor::{
     clock::Clock,
     logs::{Journald, Kind, Level, Record},
 };
-use schema::{Finding, Report, RunResult, Severity, journal::Status};
+use schema::{
+    Finding, Report, RunResult, Severity,
+    journal::{Outcome, Status, StepReport},
+};
 
 use crate::{
     exit,
     out::Out,
     render::{self, report::Told},
     settings::Settings,
-    style::{Style, printable, shown},
+    style::{Style, shown},
 };
 
 /// Shows the outcome of a backup; gives the exit code.
@@ -177,9 +180,9 @@ pub(crate) fn show_foretold(
 
 /// Shows what would be done, in a line for each thing, and that nothing was.
 pub(crate) fn show_dry_run(lines: &[String], out: &Out) {
-    let lines = lines.iter().map(|line| printable(line));
+    let lines = lines.iter().map(|line| render::report::done_lines(line));
     let end = ["Nothing was changed (--dry-run).".to_owned()];
-    out.print_data(&lines.chain(end).collect::<Vec<_>>().join("\n"));
+    out.print_data(&lines.chain(end).collect::<String>());
 }
 
 /// Shows what the last step of a maintenance plan came to; gives the exit code.
@@ -187,58 +190,60 @@ pub(crate) fn show_last_step(outcome: &RunOutcome, settings: &Settings, out: &Ou
     let RunOutcome::Ended(report) = outcome else {
         return show_not_begun(outcome, settings, out);
     };
-    let code = exit::code_of_result(report.result);
     if settings.json {
         out.print_json(report);
-        return code;
-    }
-    let mut steps = report.steps.iter().rev();
-    let Some(last) = steps.find(|done| !done.outcome.message.is_empty()) else {
-        return code;
-    };
-    let outcome = &last.outcome;
-    if outcome.status == Status::Succeeded {
-        out.print_line_unless_quiet(&outcome.message);
     } else {
-        out.print_message(&render::report::error_lines(
-            &outcome.message,
-            outcome.hint.as_deref(),
-            &settings.error_style,
-        ));
+        let mut steps = report.steps.iter().rev();
+        let last = steps.find(|done| !done.outcome.message.is_empty());
+        last.iter()
+            .for_each(|last| show_end(&last.outcome, &last.outcome.message, settings, out));
     }
-    code
+    exit::code_of_result(report.result)
 }
 
-/// Shows how each step of this kind ended, and what went wrong; gives the exit code.
-pub(crate) fn show_steps(outcome: &RunOutcome, kind: &str, settings: &Settings, out: &Out) -> u8 {
+/// What a step says that did what it was to: all that it has to say.
+pub(crate) fn said(_: usize, outcome: &Outcome) -> String {
+    outcome.message.clone()
+}
+
+/// Shows how each step of this kind ended, and what went wrong; gives the exit code. `said` is what the
+/// first, the second and so on says where it did what it was to: what was shown before need not be said
+/// again.
+pub(crate) fn show_steps(
+    outcome: &RunOutcome,
+    kind: &str,
+    said: &dyn Fn(usize, &Outcome) -> String,
+    settings: &Settings,
+    out: &Out,
+) -> u8 {
     let RunOutcome::Ended(report) = outcome else {
         return show_not_begun(outcome, settings, out);
     };
     if settings.json {
         out.print_json(report);
     } else {
-        show_each_step(report, kind, settings, out);
+        let is_told = |done: &&StepReport| !done.outcome.message.is_empty();
+        let mut number = 0;
+        for done in report.steps.iter().filter(is_told) {
+            let outcome = &done.outcome;
+            let is_of_it = done.step.starts_with(kind);
+            if is_of_it && outcome.status == Status::Succeeded {
+                show_end(outcome, &said(number, outcome), settings, out);
+            } else if outcome.status != Status::Succeeded {
+                show_end(outcome, &outcome.message, settings, out);
+            }
+            number += usize::from(is_of_it);
+        }
     }
     exit::code_of_result(report.result)
 }
 
-fn show_each_step(report: &Report, kind: &str, settings: &Settings, out: &Out) {
-    let steps = report.steps.iter();
-    for done in steps.filter(|done| !done.outcome.message.is_empty()) {
-        let outcome = &done.outcome;
-        match outcome.status {
-            Status::Succeeded if done.step.starts_with(kind) => {
-                out.print_line_unless_quiet(&outcome.message)
-            }
-            Status::Succeeded => {}
-            _ => out.print_message(&render::report::error_lines(
-                &outcome.message,
-                outcome.hint.as_deref(),
-                &settings.error_style,
-            )),
-        }
-        for problem in &outcome.problems {
-            out.print_line(&format!("  {}: {}", problem.path, problem.message));
-        }
+/// Shows how a step ended: with this where it did what it was to, which may say nothing.
+fn show_end(outcome: &Outcome, said: &str, settings: &Settings, out: &Out) {
+    let style = &settings.error_style;
+    if outcome.status != Status::Succeeded {
+        out.print_message(&render::report::failure_lines(outcome, style));
+    } else if !said.is_empty() {
+        out.print_unless_quiet(&render::report::done_lines(said));
     }
 }

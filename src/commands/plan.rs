@@ -28,10 +28,10 @@ pub(crate) fn show_plan_instead(
 ) -> Result<u8> {
     let engine = settings.open_engine_at(now, out)?;
     if let Some(run_id) = engine.unfinished_run()? {
-        out.print_unless_quiet(&format!(
+        out.print_unless_quiet(&render::hint::pasted(&format!(
             "run {run_id} is unfinished: `backup apply` continues it before anything new is planned; \
              what follows is the plan of a new run (--fresh)"
-        ));
+        )));
     }
     let arguments = Plan {
         dry_run: true,
@@ -87,9 +87,10 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
             plan,
         };
         save_plan(place, &saved)?;
+        let path = schema::shell::word(path.as_os_str().as_encoded_bytes());
         out.print_unless_quiet(&format!(
-            "saved; run exactly this plan with: backup apply {}",
-            schema::shell::word(path.as_os_str().as_encoded_bytes())
+            "saved; run exactly this plan with: {}",
+            render::hint::command(&format!("backup apply {path}"))
         ));
         return Ok(detailed_exit_code(arguments, &saved.plan, code));
     }

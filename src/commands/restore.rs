@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use backup::engine::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath};
 use chrono::{DateTime, FixedOffset, Local};
+use executor::restore::without_foretold;
 use schema::{
+    journal::Outcome,
     output::{
         cloud::{CloudSnapshot, CloudSnapshotList, FORMAT_VERSION},
         restore::RestorePreview,
@@ -46,7 +48,9 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
     let words = split_words(arguments)?;
     let engine = settings.open_engine(out)?;
     let request = restore_request(arguments, words, from_cloud)?;
-    let screen = Screen::new(settings, out).with_as_of(arguments.as_of.as_deref());
+    let screen = Screen::new(settings, out)
+        .told_at_end()
+        .with_as_of(arguments.as_of.as_deref());
     let prepared = engine.prepare_restore(&request, &screen);
     screen.clear();
     let prepared = prepared?;
@@ -55,9 +59,17 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
         return Ok(exit::DONE);
     }
     show_and_ask(arguments, &prepared, settings, out)?;
+    let steps = prepared.steps.clone();
     let restored = engine.restore(prepared, &screen);
     screen.clear();
-    Ok(outcome::show_steps(&restored?, "restore", settings, out))
+    let is_shown = arguments.in_place;
+    let said = |number: usize, outcome: &Outcome| match steps.get(number).filter(|_| is_shown) {
+        Some(step) => without_foretold(&outcome.message, step),
+        None => outcome.message.clone(),
+    };
+    Ok(outcome::show_steps(
+        &restored?, "restore", &said, settings, out,
+    ))
 }
 
 fn list_cloud(settings: &Settings, out: &Out) -> Result<u8> {
@@ -187,10 +199,6 @@ fn show_and_ask(
 ) -> Result<()> {
     let steps = &prepared.steps;
     if !arguments.in_place {
-        // As JSON there is one document, the report, and it names the first of them.
-        if prepared.would_replace() && !arguments.overwrite && !settings.json {
-            out.print_data(&render::restore::restore_preview(steps));
-        }
         return Ok(());
     }
     if !settings.json {

@@ -3,7 +3,10 @@
 use anyhow::Result;
 use backup::engine::{FinishOutcome, ServiceEnd};
 
-use crate::{cli::Settle, commands::outcome, exit, out::Out, screen::Screen, settings::Settings};
+use crate::{
+    cli::Settle, commands::outcome, exit, out::Out, render::hint, screen::Screen,
+    settings::Settings,
+};
 
 /// Runs the post-script and the notification of an interrupted run, unless that was done.
 pub(crate) fn settle_run(arguments: &Settle, settings: &Settings, out: &Out) -> Result<u8> {
@@ -18,7 +21,7 @@ pub(crate) fn settle_run(arguments: &Settle, settings: &Settings, out: &Out) -> 
     let settled = engine.finish_interrupted(&service_end(), &screen);
     screen.clear();
     if let Some(line) = line_of(&settled?) {
-        out.print_line_unless_quiet(&line);
+        out.print_line_unless_quiet(&hint::pasted(&line));
     }
     Ok(exit::DONE)
 }

@@ -26,13 +26,12 @@ use schema::{
 
 use self::{asking::Person, enabling::Enabling};
 use crate::{
-    called,
     cli::Setup,
     exit::{self, invalid_input},
     out::Out,
     render,
     screen::Screen,
-    settings::{Settings, home_folder},
+    settings::{self, Settings, home_folder},
     style::shown,
 };
 
@@ -48,7 +47,7 @@ pub(crate) fn set_up(arguments: &Setup, settings: &Settings, out: &Out) -> Resul
     }
     let person = (!settings.json && !arguments.yes && std::io::stdin().is_terminal())
         .then(|| Person::new(settings, out, &found));
-    let answers = asking::find_answers(arguments, &found, person.as_ref(), settings)?;
+    let answers = asking::find_answers(arguments, &found, person.as_ref())?;
     let found = look_again(person.as_ref(), &found);
     let text = answers.to_config_text();
     let config = check_new_config(&text)
@@ -178,7 +177,10 @@ fn enable_existing(
     if config.trial.is_some() {
         return Err(
             Error::refused("a trial has no units: its folder is no drive")
-                .hint("make a configuration for good with `backup setup`")
+                .hint(format!(
+                    "make a configuration for good with {}",
+                    settings::setup_for_good()
+                ))
                 .into(),
         );
     }
@@ -217,21 +219,18 @@ fn enable_existing(
 /// The refusal to write over a configuration that nobody said may go.
 fn refuse_existing(settings: &Settings) -> Error {
     let path = &settings.config_path;
-    let command = telling::command_of(None, settings);
     if engine::read_config(path).is_ok_and(|read| read.config.trial.is_some()) {
-        let program = called::program_word();
+        let command = settings::setup_for_good();
         return Error::refused(format!("{} is the configuration of a trial", shown(path)))
             .coded(FailureCode::InTheWay)
-            .hint(format!(
-                "`{program} setup` makes one for good, without --config"
-            ));
+            .hint(format!("{command} makes one for good"));
     }
     Error::refused(format!("{} is there already", shown(path)))
         .coded(FailureCode::InTheWay)
-        .hint(format!(
-            "`{command} check` validates it, `{command} setup --enable` makes its units; \
-             `{command} setup --replace` makes a new one and keeps this one beside it"
-        ))
+        .hint(
+            "`backup check` validates it, `backup setup --enable` makes its units; `backup setup \
+             --replace` makes a new one and keeps this one beside it",
+        )
 }
 
 /// What is wrong with the place, where that does not forbid it; what a source lacks forbids it.
@@ -342,13 +341,12 @@ impl Steps<'_> {
     /// Sets the drive up for this machine. What keeps that from being done is told, and is no reason to
     /// leave out the rest.
     fn init(&mut self, config: Config) {
-        let screen = Screen::new(self.settings, self.out);
+        let screen = Screen::new(self.settings, self.out).told_at_end();
         let engine = self.settings.engine_for(config);
         let done = engine.init(&InitRequest::default(), &screen);
         screen.clear();
         let run = match done {
-            Ok(Some(run)) => run,
-            Ok(None) => return,
+            Ok(run) => run,
             Err(error) => {
                 self.code = exit::code_of_error(&error, self.settings.stop.signal());
                 return self.warn(&error.message, error.hint.as_deref());
@@ -414,7 +412,7 @@ fn unit_place() -> UnitPlace {
     if nix::unistd::geteuid().is_root() {
         UnitPlace::of_system()
     } else {
-        UnitPlace::of_user(&crate::settings::xdg_folder("XDG_CONFIG_HOME", ".config"))
+        UnitPlace::of_user(&settings::xdg_folder("XDG_CONFIG_HOME", ".config"))
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn try_backup(arguments: &Try, settings: &Settings, out: &Out) -> Res
 
 /// What to back up.
 fn find_source(arguments: &Try) -> Result<PathBuf> {
-    let hint = "name a folder: backup try DIR";
+    let hint = "name a folder that is there";
     if let Some(given) = &arguments.dir {
         return given.canonicalize().map_err(|error| {
             Error::io("open", given.as_os_str().as_encoded_bytes(), error)

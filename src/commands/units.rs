@@ -17,7 +17,7 @@ use crate::{
     commands::outcome,
     exit::{self, invalid_input},
     out::Out,
-    settings::Settings,
+    settings::{Settings, setup_for_good},
     style::shown,
     typed,
 };
@@ -84,7 +84,10 @@ fn refuse_trial(config: &Config) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(
             Error::refused("a trial has no units: its folder is no drive")
-                .hint("`backup setup` writes a configuration for good")
+                .hint(format!(
+                    "{} writes a configuration for good",
+                    setup_for_good()
+                ))
                 .into(),
         ),
     }

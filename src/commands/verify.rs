@@ -5,14 +5,16 @@ use backup::engine::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left};
 use schema::{output::cloud::CloudVerification, verify::Depth};
 
 use crate::{
-    cli::Verify, commands::outcome, exit, out::Out, render::amount, screen::Screen,
+    cli::Verify, commands::outcome, exit, out::Out, render::amount, render::hint, screen::Screen,
     settings::Settings, style::printable,
 };
 
 /// Compares snapshots with their manifests; the exit code says whether they are whole.
 pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
-    let screen = Screen::new(settings, out).repairing(arguments.repair);
+    let screen = Screen::new(settings, out)
+        .told_at_end()
+        .repairing(arguments.repair);
     if arguments.cloud && !arguments.against_state {
         let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
         screen.clear();
@@ -30,11 +32,16 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
         VerifyOutcome::Verified(found) if arguments.dry_run && !settings.json => {
             let left = damage_left(found);
             let would = found.damage_count - left;
-            let line = format!(
-                "would repair {} of {}",
-                amount::count(would),
-                amount::plural(found.damage_count, "damage", "damages")
-            );
+            let line = match (would, left) {
+                (0, 0) => "there is nothing to repair".to_owned(),
+                (_, 0) => "all of it would be repaired".to_owned(),
+                (0, _) => "none of it can be repaired".to_owned(),
+                (would, left) => format!(
+                    "{} of it would be repaired, {} not",
+                    amount::count(would),
+                    amount::count(left)
+                ),
+            };
             outcome::show_dry_run(&[line], out);
             exit::DONE
         }
@@ -124,11 +131,15 @@ fn cloud_text(found: &CloudVerification, remote: &str) -> String {
     }
     if found.damage_count > 0 {
         text.push_str(&format!(
-            "\n{}\nhint: the next `backup apply` uploads them again, as far as they are still here",
+            "\n{}\n{}",
             amount::plural(
                 found.damage_count,
                 "file is not whole",
                 "files are not whole"
+            ),
+            hint::line(
+                0,
+                "the next `backup apply` uploads them again, as far as they are still here"
             )
         ));
     }

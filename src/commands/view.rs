@@ -3,7 +3,9 @@
 use anyhow::Result;
 use backup::engine::UserViewChange;
 
-use crate::{cli::View, commands::outcome, exit, out::Out, settings::Settings};
+use crate::{
+    cli::View, commands::outcome, exit, out::Out, render::report::done_lines, settings::Settings,
+};
 
 /// Makes the view that the configuration asks for, or takes it away; says which.
 pub(crate) fn update_view(arguments: &View, settings: &Settings, out: &Out) -> Result<u8> {
@@ -13,7 +15,7 @@ pub(crate) fn update_view(arguments: &View, settings: &Settings, out: &Out) -> R
         outcome::show_dry_run(&[line_of(&change)], out);
     } else {
         let change = engine.update_user_view(arguments.remove)?;
-        out.print_unless_quiet(&line_of(&change));
+        out.print_unless_quiet(&done_lines(&line_of(&change)));
     }
     Ok(exit::DONE)
 }

@@ -174,7 +174,7 @@ fn missing_credentials(config: &Config) -> Option<String> {
         );
         format!(
             "{place} has no remote `{name}:`, so there are no credentials for the copies in the \
-             cloud\n  hint: make it with `rclone config`"
+             cloud; make it with `rclone config`"
         )
     })
 }

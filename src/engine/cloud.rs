@@ -136,9 +136,7 @@ impl Engine {
             Error::refused(format!(
                 "snapshot {id} is not on the disk; it is in the cloud, at {remote}"
             ))
-            .hint(format!(
-                "`backup restore --from cloud {id} PATH TARGET` brings it back"
-            )),
+            .hint("`backup ... --from cloud` brings it from there"),
         )
     }
 

@@ -125,7 +125,7 @@ impl Operation<'_> {
             let entry = entry.map_err(|error| {
                 store
                     .io("read", &format!(".backup/snapshots/{id}/manifest"), error)
-                    .hint(format!("backup verify --repair {id}"))
+                    .hint(format!("`backup verify --repair {id}` heals what it can"))
             })?;
             let is_held = entry.kind == Kind::File && !entry.absent;
             let Some(digest) = entry.digest.filter(|_| is_held) else {
@@ -137,7 +137,7 @@ impl Operation<'_> {
                     "/{} is in the manifest of {id}, and its source is not in the snapshot",
                     stored.escaped()
                 ))
-                .hint(format!("backup verify --repair {id}")));
+                .hint(format!("`backup verify --repair {id}` heals what it can")));
             }
             if !planner::drill::is_restored(plan, stored) {
                 continue;

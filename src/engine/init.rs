@@ -17,31 +17,25 @@ pub struct InitRequest {
 }
 
 impl Engine {
-    /// Sets the mounted drive up if it is new, and remembers it; gives what became of that, or nothing
-    /// where local snapshots are not enabled and only the copies in the cloud are taken over.
+    /// Sets the mounted drive up if it is new, and remembers it; gives what became of that. Where local
+    /// snapshots are not enabled only the copies in the cloud are taken over, and the run has no step.
     ///
     /// # Errors
     /// Refused if the destination is not there; fails on an interruption, or if another run is at work.
-    pub fn init(
-        &self,
-        request: &InitRequest,
-        observer: &dyn Observer,
-    ) -> Result<Option<RunOutcome>> {
-        if let Some(remote) = self.copies_to_take_over(request) {
-            owner::take_over_remote(&self.state_or_new()?, &remote)?;
-            observer.notice(&Notice::CopiesTakenOver { remote: &remote });
-            if !self.config.local.enable {
-                return Ok(None);
-            }
+    pub fn init(&self, request: &InitRequest, observer: &dyn Observer) -> Result<RunOutcome> {
+        let remote = self.copies_to_take_over(request);
+        if let Some(remote) = &remote {
+            owner::take_over_remote(&self.state_or_new()?, remote)?;
+            observer.notice(&Notice::CopiesTakenOver { remote });
         }
-        let destination = self.unlogged(&Silent).destination_present()?;
+        let destination = self.drive_to_add(remote.as_deref())?;
         self.logged(LogKind::Runs, observer, |operation| {
-            let (plan, inventory) = operation.plan_init(destination, request)?;
-            operation.run_maintenance(&plan, &inventory).map(Some)
+            let (plan, inventory) = operation.plan_init(destination, request, remote.as_deref())?;
+            operation.run_maintenance(&plan, &inventory)
         })
     }
 
-    /// What [`Self::init`] would do, where it does anything to a drive. Writes nothing.
+    /// What [`Self::init`] would do. Writes nothing.
     ///
     /// # Errors
     /// As [`Self::init`], but for what a run alone meets.
@@ -49,17 +43,24 @@ impl Engine {
         &self,
         request: &InitRequest,
         observer: &dyn Observer,
-    ) -> Result<Option<ForetoldRun>> {
-        if let Some(remote) = self.copies_to_take_over(request) {
-            observer.notice(&Notice::CopiesTakenOver { remote: &remote });
-            if !self.config.local.enable {
-                return Ok(None);
-            }
+    ) -> Result<ForetoldRun> {
+        let remote = self.copies_to_take_over(request);
+        if let Some(remote) = &remote {
+            observer.notice(&Notice::CopiesTakenOver { remote });
         }
+        let destination = self.drive_to_add(remote.as_deref())?;
         let operation = self.unlogged(&Silent);
-        let destination = operation.destination_present()?;
-        let (plan, inventory) = operation.plan_init(destination, request)?;
-        operation.foretell_maintenance(plan, &inventory).map(Some)
+        let (plan, inventory) = operation.plan_init(destination, request, remote.as_deref())?;
+        operation.foretell_maintenance(plan, &inventory)
+    }
+
+    /// The drive that is to be added; none where there are no local snapshots, and copies in the cloud are
+    /// taken over.
+    fn drive_to_add(&self, remote: Option<&str>) -> Result<Option<DestinationState>> {
+        if remote.is_some() && !self.config.local.enable {
+            return Ok(None);
+        }
+        self.unlogged(&Silent).destination_present().map(Some)
     }
 
     /// The remote whose copies are taken over, if any are.
@@ -72,12 +73,13 @@ impl Engine {
 impl Operation<'_> {
     fn plan_init(
         &self,
-        destination: DestinationState,
+        destination: Option<DestinationState>,
         request: &InitRequest,
+        remote: Option<&str>,
     ) -> Result<(Plan, Inventory)> {
-        let inventory = self.inventory_of(Some(destination))?;
+        let inventory = self.inventory_of(destination)?;
         let old = request.take_over.as_deref();
-        let plan = planner::plan_init(&self.engine.config, &inventory, old);
+        let plan = planner::plan_init(&self.engine.config, &inventory, old, remote);
         Ok((plan, inventory))
     }
 }

@@ -56,10 +56,14 @@ impl Engine {
         if let Some(because) = &found.impossible
             && (is_wanted || found.is_there)
         {
+            let command = match remove {
+                true => "`sudo backup view --remove`",
+                false => "`sudo backup view`",
+            };
             return Err(Error::refused(format!(
                 "what users see of the snapshots cannot be changed: {because}"
             ))
-            .hint("sudo backup view"));
+            .hint(command));
         }
         if !is_wanted {
             return Ok((UserViewChange::Removed(found.path), None));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use executor::event::Phase;
 use schema::Finding;
-use schema::Severity;
+use schema::{Severity, journal::Outcome};
 use serde_json::Value;
 
 use super::*;

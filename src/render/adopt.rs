@@ -37,8 +37,12 @@ pub(crate) fn adoption_preview(step: &AdoptStep) -> String {
     page.line(
         0,
         &format!(
-            "{} read for their manifests and renamed; nothing is copied or deleted",
-            amount::plural(step.trees.len() as u64, "folder is", "folders are")
+            "{} and renamed; nothing is copied or deleted",
+            amount::plural(
+                step.trees.len() as u64,
+                "folder is read for its manifest",
+                "folders are read for their manifests"
+            )
         ),
     );
     page.into_string()

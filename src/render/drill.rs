@@ -8,7 +8,7 @@ use schema::drill::{
 };
 
 use super::{
-    amount,
+    amount, hint,
     page::{Page, readable_path},
 };
 use crate::style::{Style, printable};
@@ -64,7 +64,7 @@ pub(crate) fn drill_page(drill: &Drill, style: &Style) -> String {
     if drill.verdict == DrillVerdict::Failed {
         let hint = drill.hint.clone().unwrap_or_else(|| hint_of(drill));
         page.blank();
-        page.line(0, &format!("hint: {}", printable(&hint)));
+        page.line(0, &hint::line(0, &hint));
     }
     format!("{}\n", page.into_string().trim_end())
 }
@@ -76,7 +76,10 @@ fn hint_of(drill: &Drill) -> String {
         .as_ref()
         .is_some_and(|read| read.damage_count > 0);
     match damage {
-        true => format!("backup verify --repair {}", drill.snapshot.id),
+        true => format!(
+            "`backup verify --repair {}` heals what it can",
+            drill.snapshot.id
+        ),
         false => "mend the check, or what it found; `backup drill` tries again".to_owned(),
     }
 }

@@ -12,7 +12,7 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, hint,
     page::{Page, readable_path, unbroken},
 };
 use crate::style::Style;
@@ -80,12 +80,12 @@ impl Footer {
                     unbroken(&shell::word_of_escaped(&found.pattern))
                 ),
             );
-            let hint = if found.pattern.contains('*') {
+            let advice = if found.pattern.contains('*') {
                 "* stops at /, ** does not; names are told apart by case"
             } else {
                 "a part of a name needs stars, as in '*letter*'; names are told apart by case"
             };
-            page.line(0, &format!("hint: {hint}"));
+            page.line(0, &format!("hint: {advice}"));
             return page.into_string();
         }
         let paths = amount::plural(self.paths, "path", "paths");
@@ -94,11 +94,12 @@ impl Footer {
             let name = path.rsplit(|byte| *byte == b'/').next();
             let restored = [name.unwrap_or_default(), b".restored"].concat();
             // On one line, to be copied.
-            page.raw(&format!(
-                "hint: backup restore {id} {} {}\n",
+            let command = format!(
+                "backup restore {id} {} {}",
                 shell::word(path),
                 shell::word(restored)
-            ));
+            );
+            page.raw(&format!("hint: {}\n", hint::command(&command)));
         }
         page.into_string()
     }

@@ -9,7 +9,7 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, hint,
     page::{Page, readable_path},
 };
 use crate::style::{Style, left, printable, right};
@@ -136,7 +136,9 @@ pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
         .partition(|folder| folder.record_fault.is_some());
     if !damaged.is_empty() {
         page.blank();
-        let title = style.yellow("Record damaged, never deleted, see `backup health`:");
+        let title = style.yellow(hint::pasted(
+            "Record damaged, never deleted, see `backup health`:",
+        ));
         page.line(0, &title);
         for folder in damaged {
             let fault = folder.record_fault.as_deref().unwrap_or_default();

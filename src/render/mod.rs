@@ -11,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod drill;
 pub(crate) mod find;
 pub(crate) mod health;
+pub(crate) mod hint;
 pub(crate) mod left_out;
 pub(crate) mod list;
 mod moved;

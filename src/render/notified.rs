@@ -2,7 +2,7 @@
 
 use schema::journal::NotifiedChannel;
 
-use super::page::Page;
+use super::{hint, page::Page};
 use crate::style::{Style, left, printable};
 
 /// One entry for each channel, with what to do about those that failed.
@@ -16,7 +16,7 @@ pub(crate) fn notified_lines(notified: &[NotifiedChannel], style: &Style) -> Str
         };
         page.entry(0, &left(&mark, 8), 8, &printable(&one.message));
         if let Some(hint) = &one.hint {
-            page.entry(8, "hint:", 6, &printable(hint));
+            hint::add(&mut page, 8, hint);
         }
     }
     page.into_string()

@@ -123,6 +123,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Where the `command` ends that a text begins with.
+pub(super) fn code_end(text: &str) -> Option<usize> {
+    copied_end(text).filter(|_| text.starts_with('`'))
+}
+
 /// Where the `command` or the 'name' ends that a text begins with.
 fn copied_end(text: &str) -> Option<usize> {
     let quoted = text.strip_prefix('$').unwrap_or(text);

@@ -12,6 +12,7 @@ use schema::{
 use super::{
     amount,
     deletion::{describe_deletion, describe_group},
+    hint,
     left_out::describe_left_out,
     page::{self, Page},
 };
@@ -151,7 +152,7 @@ pub(crate) fn report_page(
     page.blank();
     page.line(0, &describe_end(report, style));
     for hint in collect_hints(report) {
-        page.entry(2, "hint:", 6, &printable(hint));
+        hint::add(&mut page, 2, hint);
     }
     page.into_string()
 }
@@ -180,9 +181,43 @@ pub(crate) fn warning_lines(message: &str, hint: Option<&str>, style: &Style) ->
 
 fn lines_with_hint(word: &str, message: &str, hint: Option<&str>) -> String {
     let mut page = Page::default();
-    page.line(0, &format!("{word} {}", printable(message)));
+    page.line(0, &format!("{word} {}", hint::pasted(&printable(message))));
     if let Some(hint) = hint {
-        page.entry(2, "hint:", 6, &printable(hint));
+        hint::add(&mut page, 2, hint);
+    }
+    page.into_string()
+}
+
+/// Begins what a step says besides what it did, in its message.
+const BESIDES: &str = "\nnote: ";
+
+/// What a step says that did what it was to, with its notes.
+pub(crate) fn done_lines(message: &str) -> String {
+    let mut page = Page::default();
+    let mut parts = message.split(BESIDES);
+    page.line(0, &printable(parts.next().unwrap_or_default()));
+    for note in parts {
+        page.line(0, &format!("note: {}", printable(note)));
+    }
+    page.into_string()
+}
+
+/// What a step says that did not do all that it was to: what went wrong, and what to do about it.
+pub(crate) fn failure_lines(outcome: &Outcome, style: &Style) -> String {
+    let mut page = Page::default();
+    let mut parts = outcome.message.split(BESIDES);
+    let message = printable(parts.next().unwrap_or_default());
+    let error = style.bold(style.red("error:"));
+    page.line(0, &format!("{error} {}", hint::pasted(&message)));
+    for problem in &outcome.problems {
+        let path = page::readable_path(&problem.path);
+        page.line(2, &format!("{path}: {}", printable(&problem.message)));
+    }
+    for note in parts {
+        page.line(2, &format!("note: {}", printable(note)));
+    }
+    if let Some(hint) = &outcome.hint {
+        hint::add(&mut page, 2, hint);
     }
     page.into_string()
 }

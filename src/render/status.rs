@@ -11,7 +11,7 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, hint,
     page::{Page, first_few, readable_path, unbroken},
     report,
 };
@@ -26,7 +26,7 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
     let mut page = Page::default();
     page.line(0, &headline(status, style));
     if let Some(remedy) = &status.remedy {
-        page.entry(2, "hint:", 6, &printable(remedy));
+        hint::add(&mut page, 2, remedy);
     }
     page.blank();
     let mut facts = Facts { page, style };
@@ -126,7 +126,8 @@ struct Facts<'a> {
 
 impl Facts<'_> {
     fn add(&mut self, label: &str, text: &str) {
-        self.page.entry(0, &self.style.dim(label), LABEL, text);
+        self.page
+            .entry(0, &self.style.dim(label), LABEL, &hint::pasted(text));
     }
 }
 
@@ -260,7 +261,8 @@ fn add_next_run(facts: &mut Facts<'_>, status: &BackupStatus) {
 fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
     if !status.damaged.is_empty() {
         let damaged = planner::status::damaged_files(status.damaged.len() as u64);
-        let text = format!("{damaged}; `backup verify --repair` heals what it can");
+        let command = planner::status::repair_command(&status.damaged);
+        let text = format!("{damaged}; {command} heals what it can");
         facts.add("Damaged", &text);
     }
     if !status.damaged_records.is_empty() {

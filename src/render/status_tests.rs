@@ -300,7 +300,10 @@ fn known_damage_is_a_warning_with_what_to_do() {
     let view = view(&found, None, false);
     assert_eq!(view.verdict, StatusVerdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
-    assert!(status_page(&view, true, &Style::PLAIN).contains("`backup verify --repair` heals"));
+    assert!(
+        status_page(&view, true, &Style::PLAIN)
+            .contains("`backup verify 2025-01-16_02-00-00 --repair` heals")
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, hint,
     page::{Page, readable_path, unbroken},
 };
 use crate::style::{Style, printable};
@@ -64,7 +64,7 @@ pub(crate) fn repair_lines(report: &Report, remains: u64, style: &Style) -> Stri
             page.line(2, &text);
         }
         if let Some(hint) = &outcome.hint {
-            page.entry(2, "hint:", 6, &printable(hint));
+            hint::add(&mut page, 2, hint);
         }
     }
     if remains > 0 {
@@ -200,7 +200,7 @@ fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Sty
         page.line(0, &style.red(style.bold(text)));
         let hint = "of what is gone or unknown somebody else may know; what is unknown is taken over by \
                     the next run, unless its folder is moved away before";
-        page.entry(2, "hint:", 6, hint);
+        hint::add(page, 2, hint);
         return;
     }
     if found.damage_count == 0 {
@@ -231,15 +231,15 @@ fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Sty
             "somebody changed a snapshot, its manifest and its record: `backup accept {id}` if you know \
              who and why, `backup delete {id}` removes it"
         );
-        page.entry(2, "hint:", 6, &hint);
+        hint::add(page, 2, &hint);
         if found.damage.iter().all(|one| is_changed(&one)) {
             return;
         }
     }
     if !repairs {
-        let hint = "`backup verify --repair` makes files anew whose content is still in their \
+        let hint = "`backup ... --repair` makes files anew whose content is still in their \
                     source or stored elsewhere, and damaged manifests and records";
-        page.entry(2, "hint:", 6, hint);
+        hint::add(page, 2, hint);
     }
 }
 

@@ -95,7 +95,7 @@ fn every_path_and_every_snapshot_is_named_and_all_fits() {
         "also /home/bob/copy in 2025-01-14_02-00-00",
         "not repaired: neither here nor there",
         "Damaged. 4 damages in 3 snapshots.",
-        "hint: `backup verify --repair`",
+        "hint: `backup ... --repair`",
     ] {
         assert!(text.contains(said), "no `{said}` in:\n{text}");
     }

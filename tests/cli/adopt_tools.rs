@@ -29,7 +29,7 @@ fn what_rsync_time_backup_made_becomes_snapshots_without_moving_data() {
     lab.run(&["adopt", &old, "--at", &home, "--yes"])
         .expect(0)
         .says("adopted 4 snapshots")
-        .says("nothing was copied");
+        .says("nothing is copied");
     assert_eq!(lab.ids(), IDS);
     for (id, before) in IDS.iter().zip(&before) {
         let stored = lab.inside(&format!("daily/{id}"), "home");

@@ -272,5 +272,5 @@ fn a_run_that_deletes_says_what_went_for_good() {
     let second = id_of(&night(2));
     lab.at(&night(3), &["delete", &second, "--yes"])
         .expect(0)
-        .says("went 1 file (");
+        .says("1 file that no other has");
 }

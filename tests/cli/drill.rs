@@ -206,10 +206,7 @@ fn planted_damage_is_found() {
     let said = lab.run(&["drill"]).expect(1);
     assert!(said.stdout.starts_with("failed: 3 of 3 files"), "{said}");
     assert!(said.stdout.contains("no letter"), "{said}");
-    assert!(
-        said.stdout.contains("hint: backup verify --repair"),
-        "{said}"
-    );
+    assert!(said.stdout.contains("`backup verify --repair"), "{said}");
     said.fits();
     // Until a drill passes, everybody is told.
     let health = lab.run(&["health", "--quick"]).expect(1);

@@ -130,6 +130,35 @@ fn what_is_taken_over_in_the_cloud_alone_is_foretold() {
         .expect(0)
         .says("makes what is there this machine's");
     assert_eq!(foretold(&told), "");
+    // As JSON there is a document, of a plan and of a run without a step.
+    let words = &["init", "--take-over", "oldoak", "--json"];
+    let plan = dry(&lab, words).expect(0).json();
+    assert_eq!(plan["steps"], serde_json::json!([]));
+    assert_eq!(plan["findings"][0]["code"], "copies-taken-over");
+    let report = lab.run(words).expect(0).json();
+    assert_eq!(report["result"], "success");
+    assert_eq!(report["findings"][0]["code"], "copies-taken-over");
+}
+
+#[test]
+fn what_is_refused_before_it_begins_leaves_nothing() {
+    let lab = Lab::new();
+    let home = lab.text("home");
+    for words in [
+        &["pin", "latest"][..],
+        &["accept", "latest"],
+        &["delete", "latest", "--yes"],
+        &["restore", "latest", &home, "/nowhere"],
+        &["verify", "--repair"],
+        &["init", "--take-over", "oldoak"],
+        &["apply", "--if-due"],
+    ] {
+        let before = everything_below(&lab.path("."));
+        let told = lab.run(words);
+        let after = everything_below(&lab.path("."));
+        assert!(before == after, "something was left: {told}");
+        assert!(told.code == 4 || words[0] == "apply", "{told}");
+    }
 }
 
 #[test]
@@ -224,14 +253,14 @@ fn a_repair_is_foretold_with_what_it_cannot_mend() {
     lab.backup(FIRST);
     test_support::flip_byte(&lab.inside("latest", "home/ann/photo.jpg"));
     let told = dry(&lab, &["verify", "--repair"]).expect(3);
-    told.clone().says("would repair 1 of 1 damage");
+    told.clone().says("all of it would be repaired");
     fs::remove_file(lab.path("home/ann/photo.jpg")).unwrap();
     let told = dry(&lab, &["verify", "--repair"]).expect(3);
-    told.says("would repair 0 of 1 damage")
+    told.says("none of it can be repaired")
         .says("not repaired: ");
     let record = lab.stored(&format!(".backup/snapshots/{}/snapshot.json", id_of(FIRST)));
     fs::write(record, "{").unwrap();
     dry(&lab, &["verify", "--repair", &id_of(FIRST)])
         .expect(3)
-        .says("would repair 1 of 2 damages");
+        .says("1 of it would be repaired, 1 not");
 }

@@ -30,7 +30,8 @@ impl Lab {
         Self::in_folder(TempDir::with_prefix_in("lab.", "/tmp").unwrap())
     }
 
-    fn in_folder(folder: TempDir) -> Self {
+    /// A lab in this folder.
+    pub(crate) fn in_folder(folder: TempDir) -> Self {
         let lab = test_support::Lab::new(PROGRAM, folder, config);
         fs::create_dir(lab.path("mnt")).unwrap();
         lab.write("home/ann/letter.txt", "dear all\n");

@@ -60,6 +60,7 @@ mod overview;
 mod packages;
 mod pages;
 mod parts;
+mod pasted;
 mod pictures;
 mod planted;
 mod records;

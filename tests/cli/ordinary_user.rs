@@ -202,21 +202,23 @@ fn what_a_trial_wrote_is_no_configuration_anywhere_else() {
         fs::write(&config, fs::read(&one).unwrap()).unwrap();
         for verb in ["check", "plan", "apply", "init", "systemd-units"] {
             let told = theirs.run(&[verb]).expect(2);
-            told.says("trial").says("backup try").hints("backup setup");
+            told.says("trial")
+                .says("`try` writes it")
+                .hints("`setup` writes");
         }
     }
     // Nor is it one by a link to it.
     fs::remove_file(&config).unwrap();
     symlink(trial.join("config.json"), &config).unwrap();
-    theirs.run(&["apply"]).expect(2).hints("backup setup");
+    theirs.run(&["apply"]).expect(2).hints("`setup` writes");
     let units = ["systemd-units", "--config"];
     let own = trial.join("config.json");
     theirs
         .run(&[&units[..], &[own.to_str().unwrap()]].concat())
         .expect(4)
-        .hints("backup setup");
+        .hints(" setup --config ");
     let setup = ["setup", "--config", own.to_str().unwrap()];
-    theirs.run(&setup).expect(4).hints("without --config");
+    theirs.run(&setup).expect(4).hints("setup --config ");
 }
 
 #[test]
@@ -266,6 +268,29 @@ fn a_users_backup_is_in_the_users_folders() {
         !told.contains("owners") && !told.contains("devices"),
         "{told}"
     );
+}
+
+#[test]
+fn a_user_who_compares_with_now_is_told_of_no_owner_that_is_none() {
+    let theirs = Theirs::new();
+    let Theirs { lab, .. } = &theirs;
+    let words = |words: &[&'static str]| {
+        let mut all: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        all.extend(["--config".to_owned(), lab.text("config.json")]);
+        all
+    };
+    let run = |all: &[&'static str]| {
+        let all = words(all);
+        theirs.run(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    run(&["apply"]).expect(0);
+    let same = run(&["diff", "latest", "now"]).expect(0);
+    assert!(same.stdout.contains("nothing differs"), "{same}");
+    // What differs is told: the letter was closed to its own group.
+    let closed = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(lab.path("home/ann/letter.txt"), closed).unwrap();
+    let told = run(&["diff", "latest", "now"]).expect(0);
+    assert!(told.stdout.contains("1 with other metadata"), "{told}");
 }
 
 #[test]

@@ -159,7 +159,8 @@ fn in_place_puts_things_back_and_keeps_the_old_aside() {
     assert_eq!(everything_below(&lab.path("home")), before);
     lab.run(&["restore", "--in-place", "--yes", &first, &ann])
         .expect(0)
-        .says("kept aside as NAME.before-");
+        .says("keep 1 aside as NAME.before-")
+        .says("restored as shown");
     assert_eq!(read(&lab, "home/ann/letter.txt"), "dear all\n");
     assert_eq!(read(&lab, "home/ann/a.jpg"), "a\n");
     let all = entry_names(&lab.path("home/ann"));

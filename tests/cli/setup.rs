@@ -62,7 +62,7 @@ fn without_a_terminal_it_says_which_options_are_missing() {
     let told = run(&lab, &["setup"]).expect(2);
     told.clone()
         .says("--mount-point, --source and --schedule are");
-    told.hints(" setup --mount-point ");
+    told.hints("--mount-point");
     let told = run(
         &lab,
         &["setup", "--mount-point", "/mnt/a b", "--schedule", "weekly"],
@@ -180,6 +180,46 @@ fn a_dry_run_shows_all_and_writes_nothing() {
             .hints("apply --if-due");
     }
     assert!(!lab.path("new").exists());
+}
+
+#[test]
+fn a_setup_that_is_refused_or_broken_off_leaves_nothing() {
+    let lab = Lab::short();
+    let before = everything_below(&lab.path("."));
+    let (drive, home) = (lab.text("mnt"), lab.text("home"));
+    let missing = lab.text("nowhere");
+    let begin = ["setup", "--mount-point", &drive, "--source"];
+    for more in [
+        &[&missing[..], "--schedule", "daily"][..],
+        &[&home, "--schedule", "none", "--enable"],
+        &[&home, "--schedule", "never", "--engine", "builtin"],
+        &[&drive, "--schedule", "daily", "--engine", "builtin"],
+    ] {
+        let refused = run(&lab, &[&begin[..], more].concat());
+        assert!([2, 4].contains(&refused.code), "{refused}");
+        assert!(before == everything_below(&lab.path(".")), "{refused}");
+    }
+    run(&lab, &["setup"]).expect(2);
+    let words = [
+        &begin[..],
+        &[&home, "--schedule", "daily", "--engine", "builtin"],
+    ]
+    .concat();
+    run(&lab, &[&words[..], &["--dry-run"]].concat()).expect(3);
+    assert!(before == everything_below(&lab.path(".")));
+    // The answer to the last question is no, or there is none.
+    for typed in ["n\n", "\u{4}"] {
+        let Some(told) = at_a_terminal(&lab, &words, typed) else {
+            return;
+        };
+        assert_ne!(told.code, 0, "{told}");
+        let left = entry_names(&lab.path("."));
+        assert_eq!(
+            left,
+            ["config.json", "home", "line", "mnt", "typed"],
+            "{told}"
+        );
+    }
 }
 
 #[test]

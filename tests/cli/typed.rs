@@ -187,10 +187,7 @@ fn a_restore_says_which_snapshot_it_took() {
         &["restore", "--as-of", "2025-03-06 12:00", &letter, "c"],
         &["restore", "latest", &letter, "d", "--dry-run"],
     ] {
-        lab.run(words)
-            .expect(0)
-            .says(&second)
-            .says("2025-03-06 02:00");
+        lab.run(words).expect(0).says(&second);
     }
     let report = lab
         .run(&["restore", "latest", &letter, "e", "--json"])

@@ -60,9 +60,17 @@ impl Shared {
     fn bob(&self, arguments: &[&str]) -> Ran {
         let mut command = self.lab.bare(self.lab.path("backup"));
         let config = self.lab.path("config.json");
-        command.args(arguments).arg("--config").arg(config);
+        command.args(arguments).arg("--config").arg(&config);
         command.uid(BOB).gid(BOB);
-        run_command(command, arguments)
+        let ran = run_command(command, arguments);
+        // What he is told of is the program and the configuration that he named.
+        let program = self.lab.text("backup");
+        let config = format!(" --config {}", config.display());
+        let stderr = ran.stderr.replace(&config, "");
+        Ran {
+            stderr: stderr.replace(&format!("sudo {program}"), "sudo backup"),
+            ..ran
+        }
     }
 
     /// Whether bob can do this in a shell.
@@ -282,7 +290,7 @@ fn a_drive_that_is_unmounted_by_hand_is_let_go_of() {
         );
         let plan = shared.lab.at(SECOND, &["plan"]);
         plan.says("may keep the drive in use")
-            .hints("sudo backup view --remove");
+            .hints("`backup view --remove`");
         assert!(is_busy(), "who looks changes nothing");
         let code = if if_absent == "fail" { 4 } else { 75 };
         shared.lab.at(SECOND, &["apply"]).expect(code);

@@ -224,7 +224,8 @@ fn what_was_found_is_remembered_and_a_damaged_file_is_never_linked_to_again() {
     assert_eq!(status["verdict"], "warning");
     lab.run(&["status"])
         .says("1 stored file is damaged")
-        .says("backup verify --repair");
+        .says("backup verify ")
+        .says(" --repair");
     let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
     assert_eq!(
         crate::lab::finding_codes(&plan["findings"]),

@@ -84,7 +84,7 @@ pub fn run_adopt_step(
         }
     }
     let message = format!(
-        "adopted {}; {} read for their manifests, nothing was copied",
+        "adopted {}; {} read",
         match adopted {
             1 => "1 snapshot".to_owned(),
             many => format!("{many} snapshots"),

@@ -153,12 +153,28 @@ impl Walking<'_> {
                 continue;
             }
             self.above.push(above.to_owned());
+            if above.is_root() {
+                self.pass_top()?;
+                continue;
+            }
             let path = PathBuf::from(OsString::from_vec(above.to_absolute()));
             let Ok(found) = resolve(&path) else {
                 continue;
             };
             let place = || Ok((found.parent.again()?, found.name.as_os_str()));
             self.compare(above, &place, &found.stat)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the top of a snapshot, which is a folder of this program's own where `/` is no source:
+    /// whoever made the backup owns it, and it says nothing of `/`.
+    fn pass_top(&mut self) -> Result<()> {
+        let top = Lines::escaped(StoredPath::root());
+        let before = self.before.path();
+        if before.is_some_and(|before| order_of_paths(before, &top) == Ordering::Equal) {
+            self.before.advance()?;
+            self.found.diff.same += 1;
         }
         Ok(())
     }
@@ -200,7 +216,7 @@ impl Walking<'_> {
         };
         if !is_there {
             let mut entry = Entry::of(path, stat);
-            self.complete(&mut entry, place);
+            self.complete(&mut entry, None, place);
             self.found.diff.push(Change::Added, None, Some(entry));
             return Ok(());
         }
@@ -211,7 +227,7 @@ impl Walking<'_> {
             return Ok(());
         }
         let mut now = Entry::of(path, stat);
-        if !self.complete(&mut now, place) {
+        if !self.complete(&mut now, Some(&before), place) {
             return Ok(());
         }
         let racy = before.kind == Kind::File && before.untouched(stat);
@@ -261,8 +277,14 @@ impl Walking<'_> {
         }
     }
 
-    /// Adds what the kernel's first answer does not have; false where it cannot be read.
-    fn complete<'p>(&mut self, entry: &mut Entry, place: &Place<'_, 'p>) -> bool {
+    /// Adds what the kernel's first answer does not have; false where it cannot be read. Attributes that this
+    /// user may not read are taken to be those that it had before.
+    fn complete<'p>(
+        &mut self,
+        entry: &mut Entry,
+        before: Option<&Entry>,
+        place: &Place<'_, 'p>,
+    ) -> bool {
         let look = || -> std::result::Result<_, Errno> {
             let (dir, name) = match place() {
                 Err(Errno::XDEV) => return Ok((None, xattrs_digest(&Attributes::default()))),
@@ -272,9 +294,16 @@ impl Walking<'_> {
                 Kind::Symlink => Some(dir.read_symlink(name)?.as_bytes().to_vec()),
                 _ => None,
             };
-            // Where attributes cannot be had, a snapshot has none of them either.
-            let attributes = attributes::of_entry(&dir, name).unwrap_or_default();
-            Ok((target, xattrs_digest(&attributes)))
+            Ok((
+                target,
+                match attributes::of_entry(&dir, name) {
+                    Err(Errno::ACCESS | Errno::PERM) if before.is_some() => {
+                        before.and_then(|before| before.xattrs_digest)
+                    }
+                    // Where attributes cannot be had, a snapshot has none of them either.
+                    attributes => xattrs_digest(&attributes.unwrap_or_default()),
+                },
+            ))
         };
         match look() {
             Ok((target, xattrs)) => {

@@ -9,11 +9,11 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use rustix::{
@@ -32,7 +32,9 @@ const KEPT: u32 = 5;
 /// The log files of a folder.
 #[derive(Debug)]
 pub struct Files {
-    dir: Dir,
+    folder: PathBuf,
+    /// The folder; none before it is made, which is when there is something to write.
+    dir: OnceLock<Dir>,
     limit: u64,
     open: Mutex<Open>,
 }
@@ -44,20 +46,39 @@ struct Open {
 }
 
 impl Files {
-    /// Opens a folder of log files, making it and those above it for their owner only.
+    /// Opens a folder of log files. One that is not there is made with the first record, and those above it
+    /// as well, for their owner only.
     ///
     /// # Errors
-    /// Fails if the folder cannot be made or opened.
+    /// Fails if the folder is there and cannot be opened.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        Ok(Self {
-            dir: resolve(folder)?.folder()?,
+        let files = Self {
+            folder: folder.to_owned(),
+            dir: OnceLock::new(),
             limit: LIMIT,
             open: Mutex::default(),
-        })
+        };
+        let is_there = match folder.symlink_metadata() {
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Ok(_) => true,
+        };
+        if is_there {
+            files.dir()?;
+        }
+        Ok(files)
+    }
+
+    /// The folder, which is made where it is not there.
+    fn dir(&self) -> io::Result<&Dir> {
+        if let Some(dir) = self.dir.get() {
+            return Ok(dir);
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
+        let dir = resolve(&self.folder)?.folder()?;
+        Ok(self.dir.get_or_init(|| dir))
     }
 
     /// Appends a record to the file of this name. What cannot be written is dropped, and the first
@@ -86,7 +107,7 @@ impl Files {
     ) -> io::Result<()> {
         let current = match files.get(name) {
             Some(file) => {
-                let found = self.dir.look(OsStr::new(name))?;
+                let found = self.dir()?.look(OsStr::new(name))?;
                 let ours = Stat::of_fd(file)?;
                 found.is_some_and(|found| found.same_inode(&ours))
             }
@@ -107,7 +128,7 @@ impl Files {
     }
 
     fn file(&self, name: &str) -> io::Result<File> {
-        let file = self.dir.append_or_new(OsStr::new(name), 0o600)?;
+        let file = self.dir()?.append_or_new(OsStr::new(name), 0o600)?;
         let stat = Stat::of_fd(&file)?;
         let ours = stat.uid == 0 || stat.uid == geteuid().as_raw();
         if stat.kind != Kind::File || stat.nlink != 1 || !ours {
@@ -121,12 +142,13 @@ impl Files {
     /// Turns a file over, unless someone else did or does.
     fn turn(&self, name: &str) -> io::Result<()> {
         // A description of its own, which the lock belongs to.
-        let lock = self.dir.again()?;
+        let dir = self.dir()?;
+        let lock = dir.again()?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(());
         }
         let numbered = |number: u32| format!("{name}.{number}");
-        let there = |name: &str| self.dir.look(OsStr::new(name));
+        let there = |name: &str| dir.look(OsStr::new(name));
         if there(name)?.is_none_or(|found| found.size < self.limit) {
             return Ok(());
         }
@@ -136,10 +158,10 @@ impl Files {
         }
         for number in (1..free).rev() {
             let (from, to) = (numbered(number), numbered(number + 1));
-            self.dir.rename_over(OsStr::new(&from), OsStr::new(&to))?;
+            dir.rename_over(OsStr::new(&from), OsStr::new(&to))?;
         }
         let first = numbered(1);
-        Ok(self.dir.rename_over(OsStr::new(name), OsStr::new(&first))?)
+        Ok(dir.rename_over(OsStr::new(name), OsStr::new(&first))?)
     }
 }
 

@@ -45,6 +45,7 @@ use schema::{
 pub use choice::Choice;
 pub use paths::{Selection, select_paths};
 pub use room::check_room;
+pub use tally::without_foretold;
 
 use job::{RestoreJob, manifest_of, names_of};
 

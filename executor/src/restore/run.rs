@@ -142,7 +142,8 @@ fn check_allowed(job: &RestoreJob<'_>, aside: &str, totals: &Totals) -> Result<(
             named.join(", ")
         ))
         .hint(format!(
-            "--overwrite takes the snapshot's and keeps files that differ aside as NAME{aside}{points}"
+            "`backup ... --overwrite` takes the snapshot's and keeps files that differ aside as \
+             NAME{aside}{points}"
         )));
     }
     let free = place::free_bytes(&job.place)?;

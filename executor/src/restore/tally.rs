@@ -1,7 +1,11 @@
 //! Counts what a restore comes to on the way, and tells it at the end.
 
 use super::metadata::Limits;
-use schema::journal::{Outcome, Problem, ProblemKind, Status};
+use schema::{
+    escape,
+    journal::{Outcome, Problem, ProblemKind, Status},
+    plan::RestoreStep,
+};
 
 /// Problems that are listed.
 const LISTED: usize = 1000;
@@ -130,10 +134,7 @@ impl Tally {
 
     /// How the restore to this target ended.
     pub(super) fn outcome(mut self, folder: &str, target: &str, aside: &str) -> Outcome {
-        let mut message = format!(
-            "restored {} from {folder} to {target}",
-            entries(self.restored)
-        );
+        let mut message = restored(self.restored, folder, target);
         if self.read_back > 0 {
             message.push_str(&format!(
                 ", {} read back and found as recorded",
@@ -141,19 +142,13 @@ impl Tally {
             ));
         }
         if self.already_there > 0 {
-            message.push_str(&format!(", {} were there already", self.already_there));
+            message.push_str(&were_there(self.already_there));
         }
         if self.put_right > 0 {
-            message.push_str(&format!(
-                ", mode, owner, time or attributes of {} were put right",
-                entries(self.put_right)
-            ));
+            message.push_str(&were_put_right(self.put_right));
         }
         if self.kept_aside > 0 {
-            message.push_str(&format!(
-                ", {} that differed are kept aside as NAME{aside}",
-                self.kept_aside
-            ));
+            message.push_str(&were_kept(self.kept_aside, aside));
         }
         if self.owners_left > 0 {
             message.push_str(&format!(
@@ -189,8 +184,8 @@ impl Tally {
         if self.damaged > 0 {
             "`backup list` shows other snapshots that may have these paths whole".to_owned()
         } else if self.unvouched > 0 {
-            "where you know that it is as it should be, `--special` restores devices, set-id bits \
-             and capabilities as they stand there"
+            "where you know that it is as it should be, `backup ... --special` restores devices, set-id \
+             bits and capabilities as they stand there"
                 .to_owned()
         } else if self.unlisted == self.problem_count {
             format!(
@@ -200,6 +195,44 @@ impl Tally {
             "look at the listed paths; running the same restore again tries them again".to_owned()
         }
     }
+}
+
+/// What a restore says at its end, less what the plan of this one said that was shown before.
+#[must_use]
+pub fn without_foretold(message: &str, step: &RestoreStep) -> String {
+    let target = escape::unescape(&step.target).unwrap_or_default();
+    let begin = restored(step.creates, &step.folder, &escape::display(&target));
+    let Some(rest) = message.strip_prefix(&*begin) else {
+        return message.to_owned();
+    };
+    let mut rest = rest.to_owned();
+    for told in [
+        were_there(step.already_there),
+        were_put_right(step.put_right_count),
+        were_kept(step.conflict_count, &step.aside_suffix),
+    ] {
+        rest = rest.replacen(&told, "", 1);
+    }
+    format!("restored as shown{rest}")
+}
+
+fn restored(count: u64, folder: &str, target: &str) -> String {
+    format!("restored {} from {folder} to {target}", entries(count))
+}
+
+fn were_there(count: u64) -> String {
+    format!(", {count} were there already")
+}
+
+fn were_put_right(count: u64) -> String {
+    format!(
+        ", mode, owner, time or attributes of {} were put right",
+        entries(count)
+    )
+}
+
+fn were_kept(count: u64, aside: &str) -> String {
+    format!(", {count} that differed are kept aside as NAME{aside}")
 }
 
 fn entries(count: u64) -> String {
@@ -223,5 +256,55 @@ fn paths(count: u64) -> String {
         "1 path".into()
     } else {
         format!("{count} paths")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step() -> RestoreStep {
+        serde_json::from_value(serde_json::json!({
+            "folder": "daily/2025-01-16_02-00-00",
+            "path": "home",
+            "target": "/a\\040b",
+            "creates": 2,
+            "bytes": 9,
+            "already_there": 1,
+            "overwrite": true,
+            "aside_suffix": ".before-x",
+            "conflicts": ["a"],
+            "conflict_count": 1,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_was_foretold_is_not_said_again() {
+        let said = |restored, already_there| {
+            let tally = Tally {
+                restored,
+                already_there,
+                kept_aside: 1,
+                read_back: 2,
+                ..Tally::default()
+            };
+            let outcome = tally.outcome("daily/2025-01-16_02-00-00", "/a b", ".before-x");
+            without_foretold(&outcome.message, &step())
+        };
+        assert_eq!(
+            said(2, 1),
+            "restored as shown, 2 files read back and found as recorded"
+        );
+        assert!(
+            said(2, 3).contains("3 were there already"),
+            "{}",
+            said(2, 3)
+        );
+        assert!(
+            said(1, 1).starts_with("restored 1 entry from"),
+            "{}",
+            said(1, 1)
+        );
     }
 }

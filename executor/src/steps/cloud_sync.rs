@@ -44,7 +44,9 @@ pub fn run_cloud_sync_step(
                 "nothing is copied to {}: this run made no good snapshot",
                 step.remote
             ),
-            "see why the snapshot is suspect; after `backup accept` the next run copies again",
+            format!(
+                "see why the snapshot is suspect; after `backup accept {id}` the next run copies again"
+            ),
         ));
     };
     let home = store

@@ -93,7 +93,7 @@ pub fn remove_view(host_folder: &str) -> Result<()> {
         return Ok(());
     }
     let io = |error: std::io::Error| {
-        Error::io("take away", path.as_bytes(), error).hint("sudo backup view")
+        Error::io("take away", path.as_bytes(), error).hint("`sudo backup view --remove`")
     };
     close(&path).map_err(io)?;
     for tier in Tier::ALL {

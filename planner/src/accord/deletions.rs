@@ -67,9 +67,9 @@ pub fn find_undue_deletion(
         let (id, home) = (undue.id, undue.home);
         let why = match &step.action {
             Action::Delete(delete) if delete.purpose == DeletePurpose::Delete => {
-                "which only the person who named it lets go: `backup delete` once more does so"
+                format!("which only the person who named it lets go: `backup delete {id}` does so")
             }
-            _ => "which the configuration keeps",
+            _ => "which the configuration keeps".to_owned(),
         };
         Some(format!(
             "step `{}` would delete {home}/{id}, {why}",

@@ -38,8 +38,8 @@ fn without_trial(folder: &str, bytes: &[u8]) -> Option<Vec<u8>> {
 /// Why the key of a trial is none, and what to do.
 pub(super) fn misplaced(section: &str, name: &str) -> Option<(&'static str, &'static str)> {
     (section.is_empty() && name == TRIAL).then_some((
-        "no such key; `backup try` writes it, and what it wrote serves its own folder alone",
-        "`backup setup` writes a configuration for good",
+        "no such key; `try` writes it, and what it wrote serves its own folder alone",
+        "`setup` writes a configuration for good",
     ))
 }
 
@@ -64,7 +64,7 @@ mod tests {
             let faults = check_config_in(folder, text.as_bytes()).unwrap_err();
             assert_eq!(faults.len(), 1, "{faults:?}");
             assert_eq!(faults[0].path, "trial");
-            assert!(faults[0].hint.as_ref().unwrap().contains("backup setup"));
+            assert!(faults[0].hint.as_ref().unwrap().contains("`setup` writes"));
         }
         check_config(TRIALS.as_bytes()).unwrap_err();
     }

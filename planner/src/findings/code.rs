@@ -156,6 +156,8 @@ pub const SNAPSHOT_RECORD_DAMAGED: &str = "snapshot-record-damaged";
 pub const SNAPSHOT_MANIFEST_DAMAGED: &str = "snapshot-manifest-damaged";
 /// A snapshot's manifest and record are not those that this machine sealed.
 pub const SNAPSHOT_MANIFEST_CHANGED: &str = "snapshot-manifest-changed";
+/// The copies in the cloud that another machine made are this one's from now on.
+pub const COPIES_TAKEN_OVER: &str = "copies-taken-over";
 /// Digests of manifests are kept from now on, of snapshots of which none were.
 pub const MANIFESTS_TAKEN_OVER: &str = "manifests-taken-over";
 pub const STATE_FILE_DAMAGED: &str = "state-file-damaged";

@@ -9,6 +9,7 @@ use schema::{
     escape,
     inventory::{DestinationState, Leftover, SnapshotState},
     record::Capabilities,
+    verify::DamagedFile,
 };
 
 use super::{
@@ -137,7 +138,7 @@ pub(crate) fn suspect_finding(destination: &DestinationState) -> Option<Finding>
         warning(
             code::SUSPECT_SNAPSHOT,
             format!(
-                "{} suspect, and nothing is deleted until a person has looked: {}",
+                "{} {HOLDS_BACK}: {}",
                 match count {
                     1 => "1 snapshot is".to_owned(),
                     _ => format!("{count} snapshots are"),
@@ -156,10 +157,26 @@ pub(crate) fn suspect_finding(destination: &DestinationState) -> Option<Finding>
             },
             match ids.as_slice() {
                 few if few.len() <= 3 => format!("`backup delete {}`", few.join(" ")),
-                _ => "`backup delete` with their ids".to_owned(),
+                _ => "`delete` with their ids, which `backup list` shows,".to_owned(),
             }
         )),
     )
+}
+
+/// What a suspect snapshot comes to, in the words of its finding, and so of what waits for it.
+pub(crate) const HOLDS_BACK: &str = "suspect, and nothing is deleted until a person has looked";
+
+/// The command that heals these files: of the one snapshot that has all of them, if there is one.
+#[must_use]
+pub fn repair_command(damaged: &[DamagedFile]) -> String {
+    let has = |one: &DamagedFile, id| one.names.iter().any(|name| name.snapshot == id);
+    let first = damaged.first().map_or(&[][..], |first| &first.names);
+    let shared = first.iter().map(|name| name.snapshot);
+    let shared = shared.filter(|id| damaged.iter().all(|one| has(one, *id)));
+    match shared.max() {
+        Some(id) => format!("`backup verify {id} --repair`"),
+        None => "`backup verify --all --repair`".to_owned(),
+    }
 }
 
 /// That stored files are known to be damaged.
@@ -181,7 +198,10 @@ fn damaged_files(destination: &DestinationState) -> Option<Finding> {
                 first_few([path], count)
             ),
         )
-        .hint("heal what can be healed with `backup verify --repair`"),
+        .hint(format!(
+            "heal what can be healed with {}",
+            repair_command(&destination.damaged)
+        )),
     )
 }
 

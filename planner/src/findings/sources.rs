@@ -164,7 +164,10 @@ fn describe_absence(facts: &Facts<'_>, source: &SourceState) -> Option<Finding> 
             code::SOURCE_EMPTY,
             format!("{path} (local.sources) is empty and had {had}; this one will be suspect"),
         )
-        .hint("check that it is mounted; if it is meant to be empty, `backup accept` says so"),
+        .hint(
+            "check that it is mounted; if it is meant to be empty, accept the \
+                 snapshot afterwards",
+        ),
         Presence::Present => return None,
     };
     Some(finding)

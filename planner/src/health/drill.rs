@@ -29,10 +29,11 @@ pub fn describe_failed_drill(drill: &Drill) -> Finding {
         "a trial restore of {} failed: {}",
         drill.snapshot.id, drill.summary
     );
-    error(code::DRILL_FAILED, message).hint(
-        "`backup drill` tries it again and shows what each check said; `backup verify --repair` heals damaged \
-         files",
-    )
+    error(code::DRILL_FAILED, message).hint(format!(
+        "`backup drill` tries it again and shows what each check said; `backup verify {} --repair` heals \
+         damaged files",
+        drill.snapshot.id
+    ))
 }
 
 /// The same for a status, in which it is a warning; none of one that passed.

@@ -7,7 +7,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use summary::damaged_files;
+pub use self::summary::damaged_files;
+pub use crate::findings::notices::repair_command;
 
 use std::collections::BTreeMap;
 

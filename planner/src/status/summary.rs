@@ -4,13 +4,16 @@
 
 use chrono::TimeDelta;
 use schema::{
-    RunResult, Severity, amount, escape,
+    RunResult, Severity, SnapshotId, amount, escape,
     output::status::{BackupStatus, StatusVerdict},
 };
 
 use crate::{
     assessment::{self, Assessment, Concern, DestinationStanding, Situation},
-    findings::code,
+    findings::{
+        code,
+        notices::{HOLDS_BACK, repair_command},
+    },
 };
 
 /// What the situation comes to, in one word and in one line, and what ends it where it is not well.
@@ -96,8 +99,9 @@ fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String
         Concern::Overdue | Concern::AbsentDestination => again,
         Concern::Undone(_) if is_absent || refusal.is_some() => again,
         // The run came to its end; another one of it would wait for the same.
-        Concern::Undone(_) if is_incomplete => {
-            return Some(accept_suspect(status).unwrap_or_else(|| {
+        Concern::Undone(trouble) if is_incomplete => {
+            let accept = accept_suspect(status).filter(|_| is_of_suspect(status, trouble));
+            return Some(accept.unwrap_or_else(|| {
                 "`backup plan` says what waits for a person, and the command that ends it; `backup \
                  now` tries the rest again"
                     .to_owned()
@@ -105,7 +109,10 @@ fn describe_remedy(status: &BackupStatus, concern: Concern<'_>) -> Option<String
         }
         Concern::Undone(_) => "`backup now` tries again, and says what is in the way",
         Concern::SuspectSnapshots(_) => return accept_suspect(status),
-        Concern::DamagedFiles(_) => "`backup verify --repair` heals what it can",
+        Concern::DamagedFiles(_) => {
+            let command = repair_command(&status.damaged);
+            return Some(format!("{command} heals what it can"));
+        }
         Concern::DamagedRecords(_) | Concern::HealthCheck => "`backup health` tells more",
         Concern::UnfinishedRun => "`backup apply` continues it",
         Concern::IncompleteBackup => {
@@ -122,6 +129,15 @@ fn accept_suspect(status: &BackupStatus) -> Option<String> {
     Some(format!(
         "look at what changed; if it is as it should be: `backup accept {id}`"
     ))
+}
+
+/// Whether what a run left undone waits for a suspect snapshot: an older one, or the run's own.
+fn is_of_suspect(status: &BackupStatus, trouble: &str) -> bool {
+    let made = |id: SnapshotId| {
+        let run = status.last_run.as_ref();
+        run.is_some_and(|run| run.run_id.starts_with(&id.to_string()))
+    };
+    trouble.contains(HOLDS_BACK) || status.suspect.iter().any(|one| made(one.id))
 }
 
 fn refused_now(status: &BackupStatus) -> bool {

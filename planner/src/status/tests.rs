@@ -136,3 +136,41 @@ fn what_waits_for_a_person_is_not_tried_again() {
     let remedy = status.remedy.unwrap();
     assert!(remedy.starts_with("`backup plan` says"), "{remedy}");
 }
+
+#[test]
+fn an_old_suspect_is_accepted_only_where_it_is_what_waits() {
+    let remedy = |undone: &str, run_id: &str| {
+        let run = serde_json::from_value(json!({
+            "run_id": run_id, "started_at": "2025-01-16T02:00:00+01:00",
+            "ended_at": "2025-01-16T02:00:01+01:00", "result": "incomplete",
+            "good": {
+                "id": "2025-01-15_02-00-00", "started_at": "2025-01-15T02:00:00+01:00",
+                "complete": true,
+            },
+            "undone": undone, "copied_at": null, "not_notified": null,
+        }));
+        let runs = [run.unwrap()];
+        let mut facts = facts();
+        facts.known.runs = &runs;
+        let mut status = build_status(&config(&json!({"local": {"enable": true}})), facts);
+        status.suspect = vec![SuspectSnapshot {
+            id: "2025-01-10_02-00-00".parse().unwrap(),
+            because: vec!["few files".to_owned()],
+        }];
+        summary::summarize(&status).2.unwrap()
+    };
+    let other = remedy(
+        "3 files are not in the copy",
+        "2025-01-16_02-00-00-0a1b2c3d",
+    );
+    assert!(other.starts_with("`backup plan` says"), "{other}");
+    let accept = "`backup accept 2025-01-10_02-00-00`";
+    let withheld = "1 snapshot is suspect, and nothing is deleted until a person has looked: few";
+    let waits = remedy(withheld, "2025-01-16_02-00-00-0a1b2c3d");
+    assert!(waits.contains(accept), "{waits}");
+    let own = remedy(
+        "nothing is copied: this run made no good snapshot",
+        "2025-01-10_02-00-00-0a1b2c3d",
+    );
+    assert!(own.contains(accept), "{own}");
+}

@@ -250,7 +250,9 @@ pub(super) fn withheld_because(
                     first_few(paths, facts.emptied.len() as u64)
                 ),
             )
-            .hint("check that it is mounted; if it is meant to be so, `backup accept` says so"),
+            .hint(
+                "check that it is mounted; if it is meant to be so, accept the snapshot afterwards",
+            ),
         );
     }
     let asked = unapproved.as_ref()?;

@@ -11,7 +11,7 @@ use planner::setup::{
 };
 use schema::{setup::Surroundings, shell};
 
-use super::{look_at_source, places, telling};
+use super::{look_at_source, places};
 use crate::{
     cli::{self, Setup},
     exit::invalid_input,
@@ -39,7 +39,6 @@ pub(super) fn find_answers(
     arguments: &Setup,
     found: &Surroundings,
     person: Option<&Person<'_>>,
-    settings: &Settings,
 ) -> Result<Answers> {
     let proposed = Proposed {
         places: propose_places(found),
@@ -51,7 +50,7 @@ pub(super) fn find_answers(
     refuse_without_drive(arguments)?;
     let has_place = given.mount_point.is_some() || given.cloud.is_some();
     if person.is_none() && (!arguments.yes || !has_place) {
-        refuse_missing(arguments, &given, &proposed, settings)?;
+        refuse_missing(arguments, &given, &proposed)?;
     }
     let full_copies = arguments.allow_full_copies;
     let place = || propose_place(&proposed.places).map(|place| place.mount_point.clone());
@@ -164,12 +163,7 @@ pub(super) fn whole_path(path: &Path, option: &str) -> Result<String> {
 }
 
 /// Says which options are missing where nobody can be asked, with what is proposed for them.
-fn refuse_missing(
-    arguments: &Setup,
-    given: &Given,
-    proposed: &Proposed,
-    settings: &Settings,
-) -> Result<()> {
+fn refuse_missing(arguments: &Setup, given: &Given, proposed: &Proposed) -> Result<()> {
     let place = propose_place(&proposed.places);
     let has_place = given.mount_point.is_some() || given.cloud.is_some();
     let is_known = has_place || arguments.yes && place.is_some();
@@ -200,7 +194,7 @@ fn refuse_missing(
     } else {
         format!("there is no terminal to ask at: {missing} is missing")
     };
-    let mut line = format!("{} setup", telling::command_of(None, settings));
+    let mut line = "backup setup".to_owned();
     let word = |text: &String| shell::word(text.as_bytes());
     let (place, before, found) = places::advise(given.mount_point.as_deref(), has_place, proposed);
     if let Some(place) = place {
@@ -287,7 +281,7 @@ impl<'a> Person<'a> {
             return Ok(());
         }
         Err(Error::refused("nothing was written")
-            .hint("`backup setup --dry-run` shows what would be")
+            .hint("`backup ... --dry-run` shows what would be")
             .into())
     }
 

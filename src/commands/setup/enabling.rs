@@ -8,7 +8,7 @@ use executor::Error;
 use planner::units::{Layout, Unit, render_units, render_user_units};
 use schema::{Config, FailureCode, setup::Surroundings};
 
-use super::{telling, unit_place};
+use super::unit_place;
 use crate::{commands::units, settings::Settings, style::shown};
 
 /// Units that can be enabled.
@@ -38,11 +38,10 @@ impl Enabling {
             .into());
         }
         if !found.has_systemd {
-            let command = telling::command_of(None, settings);
             return Err(Error::refused("systemd does not run here (--enable)")
-                .hint(format!(
-                    "leave --enable out, and have cron or the like run `{command} apply --if-due` each hour"
-                ))
+                .hint(
+                    "leave --enable out, and have cron or the like run `backup apply --if-due` each hour",
+                )
                 .into());
         }
         let program = std::env::current_exe()?;

@@ -21,9 +21,8 @@ use crate::{
 /// The beginning of a command line that works with this configuration: this program, or where it is
 /// installed to, with `sudo` for whoever used it, and the options that make a difference.
 pub(super) fn command_of(installed: Option<&Path>, settings: &Settings) -> String {
-    let is_sudo = std::env::var_os("SUDO_USER").is_some() && nix::unistd::geteuid().is_root();
     let mut words = Vec::new();
-    if is_sudo {
+    if called::is_by_sudo() {
         words.push("sudo".to_owned());
     }
     words.push(match installed {

@@ -37,8 +37,21 @@ pub(crate) fn backup_plan(
     }
 }
 
+/// The plan of deletions that a person asks for: what goes and why, or all of it.
+pub(crate) fn deletion_plan(
+    plan: &Plan,
+    inventory: &Inventory,
+    is_whole: bool,
+    style: &Style,
+) -> String {
+    if is_whole {
+        return plan_page(plan, inventory, style);
+    }
+    short::deletion_page(plan, inventory, style)
+}
+
 /// The whole plan, made from this inventory.
-pub(crate) fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
+fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::default();
     add_header(&mut page, plan, inventory, style);
     for (at, step) in plan.steps.iter().enumerate() {

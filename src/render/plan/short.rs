@@ -8,7 +8,10 @@ use schema::{
     plan::{Action, CloudSyncStep, SnapshotStep},
 };
 
-use super::{add_findings, add_header, cloud, describe_nothing, lines::add_verb, rotation, steps};
+use super::{
+    add_findings, add_header, cloud, describe_nothing, describe_total, lines::add_verb, rotation,
+    steps,
+};
 use crate::{
     render::{
         amount,
@@ -47,6 +50,27 @@ pub(super) fn short_page(plan: &Plan, inventory: &Inventory, style: &Style) -> S
     add_findings(&mut page, plan, style);
     page.blank();
     let end = describe_nothing(plan, style).unwrap_or_else(|| describe_rest(plan));
+    page.line(0, &end);
+    page.into_string()
+}
+
+/// What goes by a plan that a person asks for and why, made from this inventory, and what stays.
+pub(super) fn deletion_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
+    let mut page = Page::default();
+    for step in &plan.steps {
+        add_what_matters(&mut page, &step.action, plan, inventory, style);
+    }
+    page.blank();
+    add_findings(&mut page, plan, style);
+    page.blank();
+    let end = describe_nothing(plan, style).unwrap_or_else(|| match plan.totals.deletions {
+        // What one comes to stands beside it.
+        1 => {
+            let kept = amount::plural(plan.totals.kept, "snapshot stays", "snapshots stay");
+            format!("{kept}.")
+        }
+        _ => describe_total(plan, style),
+    });
     page.line(0, &end);
     page.into_string()
 }

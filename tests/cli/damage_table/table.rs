@@ -133,7 +133,8 @@ impl Table {
         let with_paths = self.lab.command(arguments);
         let mut command = self.command(self.lab.path("backup"));
         command.args(with_paths.get_args());
-        run_command(command, arguments)
+        let ran = run_command(command, arguments);
+        self.lab.in_short_of(&self.lab.path("backup"), ran)
     }
 
     fn bring_back(&self) {
@@ -314,7 +315,7 @@ fn names_of(folder: &Path) -> Vec<String> {
 #[track_caller]
 fn no_crash(done: &Ran, what: &str) {
     let documented = [0, 1, 2, 3, 4, 75].contains(&done.code);
-    let said = done.code == 0 || done.code == 3 || done.all().contains("hint: ");
+    let said = done.code == 0 || done.code == 3 || done.all().contains("hint:");
     let panicked = done.all().contains("panicked");
     assert!(documented && said && !panicked, "{what}: {done}");
 }

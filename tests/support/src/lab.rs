@@ -16,6 +16,13 @@ use tempfile::TempDir;
 
 use crate::{Ran, entry_names, read_json, run_command};
 
+/// The options that say where configuration, state and logs are, and where those of a lab are.
+const PLACES: [(&str, &str); 3] = [
+    ("--config", "config.json"),
+    ("--state-dir", "state"),
+    ("--log-dir", "log"),
+];
+
 /// A temporary folder with all that a backup needs. It goes when this is dropped.
 #[derive(Debug)]
 pub struct Lab {
@@ -141,11 +148,7 @@ impl Lab {
     #[must_use]
     pub fn words(&self, words: &[&str]) -> Vec<OsString> {
         let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
-        for (option, name) in [
-            ("--config", "config.json"),
-            ("--state-dir", "state"),
-            ("--log-dir", "log"),
-        ] {
+        for (option, name) in PLACES {
             all.push(option.into());
             all.push(self.path(name).into());
         }
@@ -171,10 +174,37 @@ impl Lab {
         command
     }
 
+    /// The same with `backup` for how commands in hints call the program with the lab's configuration, state
+    /// and logs, which is told by `tests/cli/pasted.rs`.
+    #[must_use]
+    pub fn in_short(&self, ran: Ran) -> Ran {
+        self.in_short_of(&self.program, ran)
+    }
+
+    /// The same of another program.
+    #[must_use]
+    pub fn in_short_of(&self, program: &Path, ran: Ran) -> Ran {
+        let word = |path: &Path| schema::shell::word(path.as_os_str().as_encoded_bytes());
+        let places = PLACES.map(|(option, name)| format!(" {option} {}", word(&self.path(name))));
+        let (places, program) = (places.concat(), word(program));
+        let short = |text: &str| {
+            let mut text = text.replace(&places, "");
+            for before in ["`", "sudo ", "hint: ", "with: "] {
+                text = text.replace(&format!("{before}{program} "), &format!("{before}backup "));
+            }
+            text
+        };
+        Ran {
+            stdout: short(&ran.stdout),
+            stderr: short(&ran.stderr),
+            ..ran
+        }
+    }
+
     /// Runs the program with these arguments.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        run_command(self.command(arguments), arguments)
+        self.in_short(run_command(self.command(arguments), arguments))
     }
 
     /// Runs the program at this time.
