@@ -339,7 +339,7 @@ fn a_move_brings_again_what_rotted_before_it_gives_space_back() {
     ])
     .expect(4)
     .says("it is in the cloud")
-    .hints("restore --from cloud 2025-03-06_02-00-00");
+    .hints(" --from cloud");
     gives_back(&lab, &id(6), &lab.path("home"));
 }
 
