@@ -120,12 +120,13 @@ impl Page {
     }
 }
 
-/// The commands in a text for a shell, each as its words without quotes. What follows a redirection is
-/// taken for a command of its own.
+/// The commands in a text for a shell, each as its words without quotes. The file of a redirection is none
+/// of them.
 #[must_use]
 pub fn commands_in(text: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words): (Vec<Vec<String>>, Vec<String>) = (Vec::new(), Vec::new());
     let mut word: Option<String> = None;
+    let mut is_redirected = false;
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
@@ -142,15 +143,27 @@ pub fn commands_in(text: &str) -> Vec<Vec<String>> {
                 }
             }
             '#' if word.is_none() => while characters.next_if(|one| *one != '\n').is_some() {},
-            ' ' | '\t' => words.extend(word.take()),
-            '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => {
+            ' ' | '\t' => {
+                if let Some(word) = word.take()
+                    && !std::mem::take(&mut is_redirected)
+                {
+                    words.push(word);
+                }
+            }
+            '<' | '>' => {
                 words.extend(word.take());
+                is_redirected = true;
+            }
+            '\n' | ';' | '&' | '|' | '(' | ')' => {
+                let word = word.take().filter(|_| !is_redirected);
+                words.extend(word);
+                is_redirected = false;
                 commands.push(std::mem::take(&mut words));
             }
             other => word.get_or_insert_default().push(other),
         }
     }
-    words.extend(word);
+    words.extend(word.filter(|_| !is_redirected));
     commands.push(words);
     commands.retain(|words| !words.is_empty());
     commands
