@@ -143,10 +143,14 @@ impl Called {
         if let Some(more) = rest.strip_prefix("...") {
             line.extend(self.given_with(more.trim_start(), options));
         } else {
+            let mut words: Vec<String> = rest.split(' ').map(str::to_owned).collect();
             // Where a text names a configuration it is no other.
-            let is_named = rest.split(' ').any(|word| word == "--config");
-            line.extend(options.iter().filter(|_| !is_named).cloned());
-            line.push(rest.to_owned());
+            if !words.iter().any(|word| word == "--config") {
+                let is_end = |word: &String| ["--", "|", "<", ">", ";"].contains(&&**word);
+                let at = words.iter().position(is_end).unwrap_or(words.len());
+                words.splice(at..at, options.iter().cloned());
+            }
+            line.extend(words);
         }
         Some(line.join(" "))
     }

@@ -25,11 +25,11 @@ fn a_command_names_the_program_and_the_configuration_as_they_were_given() {
     let command = |text| own.command(text).unwrap();
     assert_eq!(
         command("backup verify --all --repair"),
-        "./a/backup --config '/a b/c.json' verify --all --repair"
+        "./a/backup verify --all --repair --config '/a b/c.json'"
     );
     assert_eq!(
         command("sudo backup view"),
-        "sudo backup --state-dir /s view"
+        "sudo backup view --state-dir /s"
     );
     assert_eq!(
         command("backup setup --config /else"),
@@ -37,7 +37,11 @@ fn a_command_names_the_program_and_the_configuration_as_they_were_given() {
     );
     assert_eq!(
         command("mount /mnt/x && backup apply"),
-        "mount /mnt/x && ./a/backup --config '/a b/c.json' apply"
+        "mount /mnt/x && ./a/backup apply --config '/a b/c.json'"
+    );
+    assert_eq!(
+        command("backup list --json | jq"),
+        "./a/backup list --json --config '/a b/c.json' | jq"
     );
     for other in ["backup", "df -h", "backups x", "sudo chown x"] {
         assert_eq!(own.command(other), None, "{other}");

@@ -157,7 +157,8 @@ impl World {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        run_command(self.command(arguments), arguments)
+        let ran = run_command(self.command(arguments), arguments);
+        self.lab.in_short(ran)
     }
 
     /// Runs the program at an hour of this day.

@@ -259,7 +259,7 @@ pub(super) fn apply_metadata_to_ours(
 }
 
 /// Ends a file that we made where nobody else could come to it, and that has no attributes. Its mode comes
-/// last: until then it has [`names::UNFINISHED_MODE`], and with it all else.
+/// last: until then it has [`super::names::UNFINISHED_MODE`], and with it all else.
 pub(super) fn finish_ours(
     handle: &Handle<'_>,
     item: &RestoreItem,

@@ -91,7 +91,9 @@ impl Ran {
     /// Fails if a line of standard output has more than eighty columns.
     #[track_caller]
     pub fn fits(&self) {
-        let is_wide = |line: &&str| schema::columns::width(line) > 80;
+        // A command that can be copied has no line breaks.
+        let is_command = |line: &str| line.trim().trim_matches(['.', ',', ';']).starts_with('`');
+        let is_wide = |line: &&str| schema::columns::width(line) > 80 && !is_command(line);
         let wide = self.stdout.lines().find(is_wide);
         assert_eq!(wide, None, "{self}");
     }

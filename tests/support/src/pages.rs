@@ -151,7 +151,8 @@ pub fn commands_in(text: &str) -> Vec<Vec<String>> {
                 }
             }
             '<' | '>' => {
-                words.extend(word.take());
+                let word = word.take().filter(|_| !is_redirected);
+                words.extend(word);
                 is_redirected = true;
             }
             '\n' | ';' | '&' | '|' | '(' | ')' => {
