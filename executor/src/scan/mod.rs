@@ -14,6 +14,7 @@ mod rsync;
 mod source_count;
 mod sources;
 mod surroundings;
+mod tiers;
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use schema::{
     inventory::{DestinationState, NeighbourHost},
 };
 
-use super::destination::{scan_neighbours, scan_tiers};
+use super::{destination::scan_neighbours, tiers::scan_tiers};
 use crate::{
     error::Result,
     state_dir::RecordIndex,

@@ -7,7 +7,7 @@ use schema::{
 };
 use serde_json::{Value, json};
 
-use super::destination::scan_tiers;
+use super::tiers::scan_tiers;
 use crate::{
     state_dir::RecordIndex,
     store::{RecordRoom, Store},
