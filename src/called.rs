@@ -31,6 +31,8 @@ const FOUND_BY_SUDO: [&str; 8] = [
     "/run/current-system/sw/bin",
     "/nix/var/nix/profiles/default/bin",
 ];
+/// How commands of other programs begin that only root may call.
+const OF_ROOT: [&str; 2] = ["mount ", "umount "];
 /// What a command that does something does not have of one that only shows it.
 const TO_SHOW: [&[u8]; 1] = [b"--dry-run"];
 
@@ -116,10 +118,16 @@ impl Called {
         }
     }
 
-    /// The command for the words of a text, such as `backup apply`; none where they do not call this program.
+    /// The command for the words of a text, such as `backup apply`; none where they are a command of another
+    /// program that anybody may call.
     pub(crate) fn command(&self, text: &str) -> Option<String> {
         if let Some((first, then)) = text.rsplit_once(" && ") {
+            let first = self.command(first).unwrap_or_else(|| first.to_owned());
             return self.command(then).map(|then| format!("{first} && {then}"));
+        }
+        let is_of_root = OF_ROOT.iter().any(|begin| text.starts_with(begin));
+        if is_of_root && self.sudo != Sudo::Needless {
+            return Some(format!("sudo {text}"));
         }
         let (says_sudo, text) = match text.strip_prefix("sudo ") {
             Some(text) => (true, text),

@@ -260,10 +260,7 @@ fn add_next_run(facts: &mut Facts<'_>, status: &BackupStatus) {
 
 fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
     if !status.damaged.is_empty() {
-        let damaged = planner::status::damaged_files(status.damaged.len() as u64);
-        let command = planner::status::repair_command(&status.damaged);
-        let text = format!("{damaged}; {command} heals what it can");
-        facts.add("Damaged", &text);
+        facts.add("Damaged", &damaged_text(status));
     }
     if !status.damaged_records.is_empty() {
         let names: Vec<String> = status
@@ -275,6 +272,25 @@ fn add_damage(facts: &mut Facts<'_>, status: &BackupStatus) {
         let text = format!("damaged of {names}; see `backup health`");
         facts.add("Record", &text);
     }
+}
+
+/// Which stored files are damaged; how many, and what heals them, only where the verdict does not say so.
+fn damaged_text(status: &BackupStatus) -> String {
+    let names = status.damaged.iter().filter_map(|one| one.names.first());
+    let names: Vec<String> = names
+        .map(|name| readable_path(&format!("/{}", name.path)))
+        .collect();
+    let mut text = first_few(&names, 3);
+    let damaged = planner::status::damaged_files(status.damaged.len() as u64);
+    if !status.summary.contains(&damaged) {
+        text = format!("{damaged}: {text}");
+    }
+    let command = planner::status::repair_command(&status.damaged);
+    let remedy = status.remedy.as_ref();
+    if !remedy.is_some_and(|remedy| remedy.contains(&command)) {
+        text = format!("{text}; {command} heals what it can");
+    }
+    text
 }
 
 /// What of the findings is damage, or in the way.

@@ -300,10 +300,16 @@ fn known_damage_is_a_warning_with_what_to_do() {
     let view = view(&found, None, false);
     assert_eq!(view.verdict, StatusVerdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
-    assert!(
-        status_page(&view, true, &Style::PLAIN)
-            .contains("`backup verify 2025-01-16_02-00-00 --repair` heals")
-    );
+    for is_whole in [true, false] {
+        let page = status_page(&view, is_whole, &Style::PLAIN);
+        let count = |words: &str| page.matches(words).count();
+        assert_eq!(
+            count("`backup verify 2025-01-16_02-00-00 --repair` heals"),
+            1
+        );
+        assert_eq!(count("stored file is damaged"), 1, "{page}");
+        assert_eq!(count("/home/ann/letter.txt"), 1, "{page}");
+    }
 }
 
 #[test]
