@@ -6,6 +6,8 @@
 use chrono::{DateTime, Utc};
 use schema::{SnapshotId, Tier, clock};
 
+/// Why nothing is meant where there is nothing.
+pub(crate) const NO_SNAPSHOT: &str = "there is no snapshot yet";
 /// How many names a refusal lists.
 const LISTED: usize = 5;
 
@@ -99,7 +101,7 @@ fn latest(
     good.sort_by_key(|(time, at)| (*time, &among[*at].name));
     match good.len().checked_sub(back + 1) {
         Some(place) => Ok(good[place].1),
-        None if good.is_empty() && among.is_empty() => Err("there is no snapshot yet".to_owned()),
+        None if good.is_empty() && among.is_empty() => Err(NO_SNAPSHOT.to_owned()),
         None if good.is_empty() => Err("there is no good snapshot".to_owned()),
         None => Err(format!(
             "latest~{back} is none of the {} good snapshots; the oldest, latest~{}, is {}",
@@ -119,7 +121,7 @@ fn none(asked: &str, among: &[Candidate]) -> String {
     }
     names.sort_unstable();
     match names.as_slice() {
-        [] => "there is no snapshot yet".to_owned(),
+        [] => NO_SNAPSHOT.to_owned(),
         [one] => format!("there is no snapshot `{asked}`; the only one is {one}"),
         [first, .., last] => format!(
             "there is no snapshot `{asked}`; there are {}, from {first} to {last}",

@@ -43,7 +43,11 @@ impl NamingRefusal {
     /// The refusal of a name, with the command that shows which there are.
     #[must_use]
     pub fn of_name(message: String) -> Self {
-        Self::new(message, "`backup list` shows all snapshots")
+        let hint = match message == naming::NO_SNAPSHOT {
+            true => "`backup now` makes the first one",
+            false => "`backup list` shows all snapshots",
+        };
+        Self::new(message, hint)
     }
 }
 

@@ -192,6 +192,7 @@ fn add_example(roff: &mut Roff) {
         schedule: Schedule::At("daily".to_owned()),
         engine: CopyEngine::Rsync,
         full_copies: false,
+        min_space_gb: None,
     };
     roff.control("SH", ["EXAMPLE"]);
     roff.text([

@@ -68,6 +68,12 @@ pub(crate) fn check_space(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether the drive has not even what must stay free on it.
+fn is_never_enough(facts: &Facts<'_>) -> bool {
+    let total = facts.destination.map_or(0, |found| found.total_bytes);
+    total > 0 && facts.config.local.min_space_bytes() >= total
+}
+
 /// What a person can do who wants the backup made.
 pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
     // As many as one line still shows to be copied.
@@ -113,6 +119,10 @@ pub(crate) fn way_out(facts: &Facts<'_>, room: &Room) -> String {
     let by_hand = match room.lack.bytes {
         0 => "leave more out with local.excludePatterns, or use a file system with more inodes"
             .to_owned(),
+        _ if is_never_enough(facts) => {
+            "lower local.minSpaceGB, which is more than the whole drive has, or use a larger drive"
+                .to_owned()
+        }
         bytes => format!(
             "free at least {} there, leave more out with local.excludePatterns, lower \
              local.minSpaceGB, or use a larger drive",

@@ -19,6 +19,8 @@ pub struct Answers {
     pub engine: CopyEngine,
     /// `local.allowFullCopies`.
     pub full_copies: bool,
+    /// `local.minSpaceGB`; none where the default will do.
+    pub min_space_gb: Option<u64>,
 }
 
 /// Where rclone copies to.
@@ -140,6 +142,9 @@ impl Answers {
         if self.full_copies {
             local.insert("allowFullCopies".to_owned(), json!(true));
         }
+        if let Some(least) = self.min_space_gb {
+            local.insert("minSpaceGB".to_owned(), json!(least));
+        }
         let schedule = match &self.schedule {
             Schedule::ByHand => json!({"enable": false}),
             Schedule::At(text) => json!({"enable": true, "frequency": text}),
@@ -216,6 +221,7 @@ mod tests {
                 schedule: Schedule::parse(schedule).unwrap(),
                 engine,
                 full_copies: schedule == "none",
+                min_space_gb: (schedule == "daily").then_some(3),
             };
             assert_eq!(answers.schedule.text(), schedule);
             let text = answers.to_config_text();
@@ -226,6 +232,8 @@ mod tests {
             assert_eq!(local.sources.len(), 2);
             assert_eq!(local.use_rsync, engine == CopyEngine::Rsync);
             assert_eq!(local.allow_full_copies, schedule == "none");
+            let least = if schedule == "daily" { 3 } else { 10 };
+            assert_eq!(local.min_space_bytes(), least << 30);
             assert_eq!(config.schedule.enable, schedule != "none");
         }
         assert!(Schedule::parse("now and then").is_err());
@@ -246,6 +254,7 @@ mod tests {
                 schedule: Schedule::At("daily".to_owned()),
                 engine: CopyEngine::Rsync,
                 full_copies: false,
+                min_space_gb: None,
             };
             let text = answers.to_config_text();
             check_config(text.as_bytes()).unwrap().config

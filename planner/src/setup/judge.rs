@@ -1,6 +1,7 @@
 //! What is wrong with a place that a person named.
 
 use schema::{
+    config::Local,
     setup::{MountedDrive, Surroundings},
     shell,
 };
@@ -144,6 +145,16 @@ pub fn mount_above<'a>(found: &'a Surroundings, path: &str) -> Option<&'a Mounte
         .max_by_key(|mount| mount.mount_point.len())
 }
 
+/// How many GiB are to stay free on the drive of a mount point, where the default is more than a tenth of it:
+/// nothing would ever fit on a small one. None where the default will do, or the size is not known.
+#[must_use]
+pub fn propose_min_space(found: &Surroundings, mount_point: &str) -> Option<u64> {
+    let mut mounts = found.mounts.iter();
+    let drive = mounts.find(|mount| mount.mount_point == mount_point)?;
+    let tenth = drive.bytes? / 10;
+    (tenth < Local::default().min_space_bytes()).then_some(tenth >> 30)
+}
+
 #[cfg(test)]
 mod tests {
     use schema::setup::IdleDrive;
@@ -239,5 +250,24 @@ mod tests {
             hint.starts_with("`mkdir -p /mnt/none && mount /dev/sdx1 /mnt/none`"),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn of_a_small_drive_a_tenth_stays_free() {
+        let of = |bytes: Option<u64>| {
+            let mut found = found();
+            found.mounts = vec![MountedDrive {
+                bytes,
+                ..drive("/mnt/stick", "ext4", "sdb")
+            }];
+            propose_min_space(&found, "/mnt/stick")
+        };
+        assert_eq!(of(Some(64 << 30)), Some(6));
+        assert_eq!(of(Some(300 << 20)), Some(0));
+        // Where nothing is mounted, the drive is not known yet.
+        assert_eq!(propose_min_space(&found(), "/mnt/other"), None);
+        for large in [None, Some(100 << 30), Some(4 << 40)] {
+            assert_eq!(of(large), None);
+        }
     }
 }

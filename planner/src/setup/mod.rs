@@ -13,7 +13,7 @@ mod sources;
 pub use self::{
     answers::{Answers, CopyEngine, Remote, Schedule, parse_choice, parse_folders},
     idle::{IdlePlace, idle_at, propose_idle},
-    judge::{PlaceFault, judge_place, mount_above},
+    judge::{PlaceFault, judge_place, mount_above, propose_min_space},
     places::{ProposedPlace, propose_place, propose_places},
     sources::{propose_engine, propose_sources},
 };

@@ -64,6 +64,14 @@ fn first_backup(status: &BackupStatus) -> Option<&'static str> {
         .is_some_and(|found| !found.ready);
     Some(match is_absent {
         true => "mount it (local.mountPoint); `backup now` then makes the first one",
+        false
+            if status
+                .last_run
+                .as_ref()
+                .is_some_and(|run| run.result == RunResult::Refused) =>
+        {
+            "`backup plan` says what is in the way and what ends it; `backup now` then makes the first one"
+        }
         false => "`backup now` makes the first one",
     })
 }

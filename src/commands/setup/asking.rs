@@ -7,7 +7,7 @@ use anyhow::Result;
 use executor::Error;
 use planner::setup::{
     Answers, CopyEngine, IdlePlace, ProposedPlace, Remote, Schedule, parse_folders, propose_engine,
-    propose_idle, propose_place, propose_places, propose_sources,
+    propose_idle, propose_min_space, propose_place, propose_places, propose_sources,
 };
 use schema::{setup::Surroundings, shell};
 
@@ -75,7 +75,9 @@ pub(super) fn find_answers(
         (None, Some(_)) => proposed.engine,
         (None, None) => proposed.engine,
     };
+    let drive = mount_point.as_deref();
     Ok(Answers {
+        min_space_gb: drive.and_then(|place| propose_min_space(found, place)),
         mount_point,
         cloud,
         sources,
