@@ -1,5 +1,5 @@
-//! A restore that is killed at a system call: nothing that is not whole looks whole, and the same
-//! restore again ends it.
+//! A restore that is killed at a system call, or loses its power: nothing that is not whole looks whole, and
+//! the same restore again ends it.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -26,6 +26,15 @@ fn nothing_half(source: &Path, target: &Path) {
             assert!(same, "half a file: {}", path.display());
         }
     }
+}
+
+/// Ends the test if rsync finds a difference.
+#[track_caller]
+fn is_as_the_source(from: &str, to: &str) {
+    let options = ["-aHAXnci", "--delete", "--numeric-ids"];
+    let ends = [format!("{from}/"), format!("{to}/")];
+    let words = options.into_iter().chain(ends.iter().map(String::as_str));
+    assert_eq!(run_tool("rsync", words), "", "not as the source");
 }
 
 #[test]
@@ -68,11 +77,42 @@ fn a_restore_killed_at_any_call_goes_on_and_nothing_half_looks_whole() {
         let left = WalkDir::new(&target).into_iter().flatten();
         unfinished += left.filter(is_unfinished).count();
         world.run(&words).expect(0);
-        let options = ["-aHAXnci", "--delete", "--numeric-ids"];
-        let ends = [format!("{from}/"), format!("{to}/")];
-        let words = options.into_iter().chain(ends.iter().map(String::as_str));
-        assert_eq!(run_tool("rsync", words), "", "not as the source");
+        is_as_the_source(&from, &to);
     }
     // Otherwise this would try less than it says.
     assert!(unfinished > 3, "{unfinished} of {} points", points.len());
+}
+
+#[test]
+fn what_is_not_on_disk_has_a_mark_above_it_and_is_made_anew_after_a_power_cut() {
+    let name = "what_is_not_on_disk_has_a_mark_above_it_and_is_made_anew_after_a_power_cut";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = World::new(&json!({}));
+    let source = world.source();
+    crate::tree::make(&source, false);
+    world.apply(BEFORE[0]).expect(0);
+    let (from, to) = (world.text("src"), world.text("back"));
+    let target = world.path("back");
+    let words = ["restore", "latest", &from, &to];
+    // All is made, and nothing of it is known to be on disk yet.
+    let killed = world.kill_at_call(&words, "syncfs", 1);
+    assert_eq!(killed.signal, Some(9), "{}", killed.all());
+    assert!(target.join(".backup-restore-unfinished").exists());
+    let files = WalkDir::new(&target).into_iter().flatten();
+    let mut cut = 0;
+    for entry in files.filter(|entry| entry.file_type().is_file()) {
+        let stat = entry.metadata().unwrap();
+        // As a file system leaves it that writes down names before content.
+        if stat.len() > 1 && !entry.file_name().to_string_lossy().contains(".backup-") {
+            let file = fs::File::options().write(true).open(entry.path()).unwrap();
+            file.set_len(0).unwrap();
+            file.set_modified(stat.modified().unwrap()).unwrap();
+            cut += 1;
+        }
+    }
+    assert!(cut > 3, "{cut}");
+    world.run(&words).expect(0);
+    is_as_the_source(&from, &to);
 }

@@ -63,9 +63,9 @@ impl Restorer<'_> {
     fn frame(&self, item: RestoreItem, attributes: Attributes, opened: Opened) -> Frame {
         let (dir, mine, marked, fresh) = opened;
         let above = self.frames.last().and_then(Option::as_ref);
-        let since_above = above.and_then(|above| above.read_back_since);
+        let since_above = above.and_then(|above| above.since);
         let own = || (!fresh).then(|| unfinished_since(&dir)).flatten();
-        let read_back_since = since_above.or_else(own);
+        let since = since_above.or_else(own);
         // Nobody can have put another folder in the place of one that was made in such a one.
         let is_sheltered = fresh && above.is_some_and(|above| above.is_private);
         let passes_none = is_sheltered && above.is_some_and(|above| !above.inherits);
@@ -78,7 +78,8 @@ impl Restorer<'_> {
             mine,
             marked,
             fresh,
-            read_back_since: read_back_since.filter(|_| self.job.choice.read_back),
+            is_below_mark: above.is_some_and(|above| above.marked || above.is_below_mark),
+            since,
             count: Arc::default(),
         }
     }
@@ -108,7 +109,7 @@ impl Restorer<'_> {
         };
         refuse_marker(spot.name)?;
         let fault = |error| RestoreFault::of(error, shown);
-        let there = self.in_the_way(spot)?;
+        let there = self.in_the_way(item, spot)?;
         let (folder, through) = match &there {
             None => (None, None),
             Some(there) if there.kind == Kind::Folder => {
@@ -211,6 +212,20 @@ impl Restorer<'_> {
     }
 
     fn finish(&mut self, frame: Frame) {
+        match frame.marked && !frame.is_below_mark {
+            true => self.unsynced.push(frame),
+            false => self.end_folder(frame),
+        }
+    }
+
+    /// Ends the folders that waited for all in them to be on disk.
+    pub(super) fn end_synced(&mut self) {
+        for frame in std::mem::take(&mut self.unsynced) {
+            self.end_folder(frame);
+        }
+    }
+
+    fn end_folder(&mut self, frame: Frame) {
         let mut faults = Faults::default();
         if frame.mine {
             let holds = self.job.place.holds;

@@ -56,7 +56,7 @@ impl Restorer<'_> {
             return Ok(Leaf::Nowhere);
         };
         refuse_marker(spot.name)?;
-        let there = self.in_the_way(spot)?;
+        let there = self.in_the_way(item, spot)?;
         self.flags(item, there.as_ref());
         let group = inode_group(item);
         if let Some(there) = &there
@@ -122,7 +122,9 @@ impl Restorer<'_> {
         let rules = ComparisonRules {
             holds: self.job.place.holds,
             content: true,
-            read_back_since: frame.and_then(|frame| frame.read_back_since),
+            read_back_since: frame
+                .and_then(|frame| frame.since)
+                .filter(|_| self.job.choice.read_back),
             stop: self.context.stop,
         };
         let standing =

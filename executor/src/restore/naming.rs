@@ -9,13 +9,16 @@ use schema::journal::ProblemKind;
 
 use super::{
     compare,
+    item::RestoreItem,
     make::{RestoreFault, Spot},
     names,
+    place::Holds,
+    rights,
 };
 use crate::{
     error::Result,
     event::Stop,
-    sys::{Dir, Kind, Stat, owners},
+    sys::{Dir, Kind, Stat, owners, stat::Nanos},
 };
 
 /// Makes an entry under a temporary name; gives that name, too.
@@ -117,7 +120,22 @@ pub(super) fn is_unfinished(folder: &Stat, there: &Stat) -> bool {
         && (is_ours(there) || (is_ours(folder) && folder.mode & 0o077 == 0))
 }
 
-/// Removes such a file; says whether it was one.
+/// Whether a power cut took content of a file that an interrupted restore had ended, `since` it made the
+/// folder that has its mark: it has the time that only a restore gives it, to the last digit, and is shorter.
+pub(super) fn is_cut_short(
+    item: &RestoreItem,
+    there: &Stat,
+    since: Option<Nanos>,
+    holds: Holds,
+) -> bool {
+    let wanted = &item.wanted;
+    since.is_some_and(|since| there.ctime >= since)
+        && (wanted.kind, there.kind) == (Kind::File, Kind::File)
+        && there.size < wanted.size
+        && rights::is_time(wanted, there, holds)
+}
+
+/// Removes a file that a restore did not finish; says whether it was one.
 pub(super) fn remove_unfinished(dir: &Dir, folder: &Stat, name: &OsStr) -> bool {
     let there = dir.stat(name);
     there.is_ok_and(|there| is_unfinished(folder, &there)) && dir.remove_file(name).is_ok()

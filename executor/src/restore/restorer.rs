@@ -42,8 +42,10 @@ pub(super) struct Frame {
     pub(super) fresh: bool,
     /// Nobody else can come into it until it is finished.
     pub(super) is_private: bool,
-    /// Since when what was changed in it is read back at the end, where a restore did not end.
-    pub(super) read_back_since: Option<Nanos>,
+    /// A folder above has our mark.
+    pub(super) is_below_mark: bool,
+    /// Since when an earlier restore that did not end may have changed what is in it.
+    pub(super) since: Option<Nanos>,
     pub(super) count: Arc<FolderCount>,
 }
 
@@ -57,6 +59,9 @@ pub(super) struct Restorer<'a> {
     pub(super) frames: Vec<Option<Frame>>,
     /// Folders that were left and wait for files on their way into them, in the order of leaving.
     pub(super) left: VecDeque<Frame>,
+    /// Folders that are done but for their mark, which stays until all below is on disk. Marks further below
+    /// go before: this one stands for them.
+    pub(super) unsynced: Vec<Frame>,
     /// For files that are copied here.
     pub(super) copier: Copier,
     /// For each file with more names: the path of the first below the target, and its inode.
@@ -104,16 +109,27 @@ impl Restorer<'_> {
         })
     }
 
-    /// What has the name; nothing in a folder that was made by this run.
+    /// What has an entry's name; nothing in a folder that was made by this run. What a power cut left of an
+    /// earlier one's file is removed.
     pub(super) fn in_the_way(
         &self,
+        item: &RestoreItem,
         spot: Spot<'_>,
     ) -> std::result::Result<Option<Stat>, RestoreFault> {
         if matches!(self.frames.last(), Some(Some(frame)) if frame.fresh) {
             return Ok(None);
         }
-        let there = spot.dir.look(spot.name);
-        there.map_err(|error| RestoreFault::of(error, spot.shown))
+        let fault = |error| RestoreFault::of(error, spot.shown);
+        let there = spot.dir.look(spot.name).map_err(fault)?;
+        let frame = self.frames.last().and_then(Option::as_ref);
+        let since = frame.and_then(|frame| frame.since);
+        match there {
+            Some(there) if naming::is_cut_short(item, &there, since, spot.holds) => {
+                spot.dir.remove_file(spot.name).map_err(fault)?;
+                Ok(None)
+            }
+            there => Ok(there),
+        }
     }
 
     /// The suffix for what has an entry's name, if anything has.

@@ -43,6 +43,9 @@ const NAMED: usize = 5;
 /// Folders that wait for files on their way at most: each is an open one.
 const WAITING: usize = 256;
 
+/// Folders that wait for what is in them to be on disk at most: each is an open one.
+const UNSYNCED: usize = 64;
+
 /// `planned` is what the plan found to do.
 pub(super) fn restore_all(
     job: &RestoreJob<'_>,
@@ -71,6 +74,7 @@ pub(super) fn restore_all(
         source: job.source(context)?,
         frames: Vec::new(),
         left: VecDeque::new(),
+        unsynced: Vec::new(),
         copier: Copier::reading_from(&job.found.parent),
         links: HashMap::new(),
         tally: Tally::default(),
@@ -108,6 +112,11 @@ pub(super) fn restore_all(
         for problem in proof.problems {
             run.tally.problem(problem);
         }
+    }
+    // Whatever takes place until here, the same restore reads back once more what this one wrote.
+    if !run.unsynced.is_empty() {
+        run.end_synced();
+        run.sync()?;
     }
     Ok(run.tally.outcome(&planned.folder, &job.place.shown, aside))
 }
@@ -275,6 +284,10 @@ impl Coordinator for Restorer<'_> {
         let mut bytes = 0;
         while self.left.len() < WAITING && files.len() < self.files && bytes < BYTES {
             self.context.stop.check()?;
+            if self.unsynced.len() >= UNSYNCED {
+                self.sync()?;
+                self.end_synced();
+            }
             let Some(step) = self.source.next_step() else {
                 break;
             };

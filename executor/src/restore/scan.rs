@@ -64,8 +64,8 @@ struct TargetFolder {
     dir: Dir,
     /// How it looks, where an earlier restore made it and did not finish.
     unfinished: Option<Stat>,
-    /// Since when what was changed in it is read back at the end.
-    read_back_since: Option<Nanos>,
+    /// Since when an earlier restore that did not end may have changed what is in it.
+    since: Option<Nanos>,
 }
 
 impl Totals {
@@ -240,13 +240,16 @@ impl Scan<'_> {
         };
         // What is not whole yet is made anew.
         let unfinished = above.and_then(|above| above.unfinished);
-        if unfinished.is_some_and(|folder| naming::is_unfinished(&folder, &there)) {
+        let since = above.and_then(|above| above.since);
+        if unfinished.is_some_and(|folder| naming::is_unfinished(&folder, &there))
+            || naming::is_cut_short(item, &there, since, job.place.holds)
+        {
             return Ok(Found::Nothing);
         }
         let rules = ComparisonRules {
             holds: job.place.holds,
             content: self.content,
-            read_back_since: above.and_then(|above| above.read_back_since),
+            read_back_since: since.filter(|_| job.choice.read_back),
             stop: self.context.stop,
         };
         let standing = compare::compare_standing(&self.source, item, dir, name, &there, rules);
@@ -257,7 +260,7 @@ impl Scan<'_> {
             _ => None,
         };
         if let Some(folder) = folder {
-            return self.look_at_folder(item, folder, standing, rules);
+            return self.look_at_folder(item, folder, standing, since);
         }
         Ok(match standing {
             Standing::Same => Found::Same,
@@ -272,7 +275,7 @@ impl Scan<'_> {
         item: &RestoreItem,
         folder: Dir,
         standing: Standing,
-        rules: ComparisonRules<'_>,
+        since_above: Option<Nanos>,
     ) -> Result<Found> {
         let job = self.job;
         let io = |error: Errno| Error::io("look at", job.in_target(&item.path).as_bytes(), error);
@@ -281,11 +284,10 @@ impl Scan<'_> {
         let is_job = |differs| (!stays_as_it_is(job, item, &folder)).then_some(differs);
         let differs = folder_differs(job, item, &there, standing).and_then(is_job);
         let own = unfinished_since(&folder);
-        let since = rules.read_back_since.or(own);
         let entered = TargetFolder {
             dir: folder,
             unfinished: own.map(|_| there),
-            read_back_since: since.filter(|_| job.choice.read_back),
+            since: since_above.or(own),
         };
         Ok(Found::Folder(entered, differs))
     }

@@ -155,6 +155,42 @@ fn a_file_that_a_killed_restore_left_unfinished_is_made_anew_and_nothing_else() 
     assert_eq!(read(&lab.out("elsewhere")), "as it");
 }
 
+#[test]
+fn what_a_power_cut_took_of_a_file_is_made_anew_and_nothing_of_anybody_else() {
+    let lab = Lab::new(|tree| {
+        for file in ["lost", "whole", "mine"] {
+            write(&tree.join("x/sub").join(file), "as it was");
+            set_time(&tree.join("x/sub").join(file), 1_500_000_000);
+        }
+    });
+    let target = lab.out("x");
+    let step = lab.plan("x", &target, false).unwrap();
+    // A folder that was ended, below one whose mark is still there; with less in it than was written.
+    let short = |name: &str, time| {
+        write(&target.join("sub").join(name), "as");
+        set_time(&target.join("sub").join(name), time);
+    };
+    short("lost", 1_500_000_000);
+    let conflicts = || lab.plan("x", &target, false).unwrap().conflict_count;
+    assert_eq!(conflicts(), 1, "without a mark it is somebody's");
+    // The kernel's times have steps.
+    let wait = || std::thread::sleep(Duration::from_millis(30));
+    wait();
+    write(&target.join(".backup-restore-unfinished"), "");
+    assert_eq!(conflicts(), 1, "it was there before the mark");
+    wait();
+    short("lost", 1_500_000_000);
+    assert_eq!(conflicts(), 0);
+    short("mine", 1_600_000_000);
+    assert_eq!(conflicts(), 1, "it has another time");
+    assert!(lab.run(&step).is_err());
+    assert_eq!(read(&target.join("sub/lost")), "as");
+
+    fs::remove_file(target.join("sub/mine")).unwrap();
+    assert_eq!(lab.run(&step).unwrap().status, Status::Succeeded);
+    assert_eq!(picture(&target), picture(&lab.tree().join("x")));
+}
+
 const VICTIM: &str = "RESTORE_TEST_VICTIM";
 
 /// Not a test of its own: the process that
