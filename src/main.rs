@@ -55,7 +55,10 @@ fn main() -> ExitCode {
     let arguments = program_arguments();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(show_usage(&with_safe_words(error, &arguments))),
+        Err(error) => {
+            let error = words::with_tip(with_safe_words(error, &arguments));
+            return ExitCode::from(show_usage(&error));
+        }
     };
     service::notify_ready();
     let cli = Arc::new(cli);
@@ -134,9 +137,6 @@ fn show_usage(error: &clap::Error) -> u8 {
         } else {
             text.to_string()
         });
-        if let Some(tip) = words::tip_for(error) {
-            out.print_message(&format!("\n  tip: {tip}"));
-        }
         return code;
     }
     out.keep_fault(error.print().and_then(|()| std::io::stdout().flush()));

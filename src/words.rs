@@ -97,6 +97,19 @@ const KNOWN: &[(&[&str], &str)] = &[
     (&["version"], "`backup --version` tells it"),
 ];
 
+/// The same error with what to type instead, where that is known, and without the verb that only looks like
+/// the word: of `run` that is `prune`.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    if let Some(tip) = tip_for(&error) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
 /// What to type instead of a word that is no verb here; none where nothing is known.
 pub(crate) fn tip_for(error: &clap::Error) -> Option<&'static str> {
     if error.kind() != ErrorKind::InvalidSubcommand {
@@ -119,10 +132,21 @@ fn tip_for_word(word: &str) -> Option<&'static str> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
     use crate::cli::Cli;
+
+    #[test]
+    fn a_known_word_is_told_what_it_is_here_and_nothing_that_only_looks_like_it() {
+        let error = |word| Cli::try_parse_from(["backup", word]).unwrap_err();
+        assert!(error("run").to_string().contains("prune"));
+        let told = with_tip(error("run")).to_string();
+        assert!(told.contains("tip: `backup now`"), "{told}");
+        assert!(!told.contains("prune"), "{told}");
+        let typed_wrong = with_tip(error("statu")).to_string();
+        assert!(typed_wrong.contains("'status'"), "{typed_wrong}");
+    }
 
     #[test]
     fn no_word_stands_twice_and_every_tip_names_a_verb() {
