@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -320,74 +319,6 @@ fn a_drill_that_is_killed_leaves_no_container_and_the_next_one_no_group() {
     run(&lab, &["drill"]).expect(0);
     // Those of the tests beside this one end too.
     wait_for("the end of all groups", || groups().is_empty());
-}
-
-#[test]
-fn postgresql_starts_from_a_snapshot_that_is_whole_only() {
-    let Some(mut lab) = lab("postgresql_starts") else {
-        return;
-    };
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let programs = versions.map(|one| one.path().join("bin")).next();
-    let account = nix::unistd::User::from_name("postgres").unwrap();
-    let (Some(programs), Some(account)) = (programs, account) else {
-        skip("postgresql_starts because there is no PostgreSQL");
-        return;
-    };
-    let data = lab.path("kept/drilled/data");
-    let (user, group) = (account.uid.as_raw(), account.gid.as_raw());
-    fs::create_dir(&data).unwrap();
-    chown(&data, Some(user), Some(group)).unwrap();
-    let mut above = Some(data.as_path());
-    while let Some(folder) = above.filter(|folder| folder.starts_with(lab.path(""))) {
-        if folder != data {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        above = folder.parent();
-    }
-    let mut initdb = Command::new(programs.join("initdb"));
-    std::os::unix::process::CommandExt::uid(&mut initdb, user);
-    std::os::unix::process::CommandExt::gid(&mut initdb, group);
-    let made = initdb
-        .args(["--no-sync", "-D"])
-        .arg(&data)
-        .current_dir("/")
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    unit(
-        &lab,
-        "drilled-postgres",
-        &format!(
-            "Type=notify\nUser=postgres\nExecStart={} -D /var/lib/drilled/data \
-             -c unix_socket_directories=/tmp",
-            programs.join("postgres").display()
-        ),
-    );
-    lab.set(
-        "monitoring.drill.checks",
-        json!(["service:drilled-postgres"]),
-    );
-    run(&lab, &["apply", "--now", FIRST]).expect(0);
-    let drill = run(&lab, &["drill", "--json"]).expect(0).json();
-    assert_eq!(
-        check(&drill, "drilled-postgres")["status"],
-        "passed",
-        "{drill:#}"
-    );
-    let control = stored(&lab, "/var/lib/drilled/data/global/pg_control");
-    let file = fs::File::options().write(true).open(control).unwrap();
-    file.set_len(100).unwrap();
-    let drill = run(&lab, &["drill", "--json"]).expect(1).json();
-    let failed = check(&drill, "drilled-postgres");
-    assert_eq!(failed["status"], "failed", "{drill:#}");
-    assert!(
-        failed["output"].as_str().unwrap().contains("pg_control"),
-        "{drill:#}"
-    );
 }
 
 #[test]

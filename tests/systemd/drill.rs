@@ -9,9 +9,19 @@ use crate::{
 
 /// A machine with a snapshot, whose drills run these checks.
 fn drilled(test: &str, checks: &Value) -> Option<Machine> {
+    drilled_after(test, checks, "mkdir -p /var/lib/garden")
+}
+
+/// The same, of what a script puts into `/var/lib/garden` and among the units.
+fn drilled_after(test: &str, checks: &Value, script: &str) -> Option<Machine> {
     let mut machine = machine(test)?;
     let mut config = config();
-    config["local"]["sources"] = json!(["/home", "/var/lib/shop", "/etc/systemd/system"]);
+    config["local"]["sources"] = json!([
+        "/home",
+        "/var/lib/shop",
+        "/var/lib/garden",
+        "/etc/systemd/system"
+    ]);
     config["monitoring"] = json!({"drill": {"enable": true, "checks": checks, "timeout": "60s"}});
     machine.script(
         "etc/backup/letters",
@@ -23,6 +33,7 @@ fn drilled(test: &str, checks: &Value) -> Option<Machine> {
     machine.write("etc/systemd/system/shop.service", shop);
     machine.configure(&config);
     machine.boot();
+    machine.sh(script).ok();
     machine.sh("systemctl start mnt-backup.mount").ok();
     machine.sh("systemctl start backup.service").ok();
     Some(machine)
@@ -70,20 +81,28 @@ fn a_drill_by_its_unit_passes_and_finds_damage() {
     assert!(health.text.contains("a trial restore of"), "{health:?}");
 }
 
-#[test]
-fn a_drill_by_its_unit_starts_a_service_in_a_container() {
-    let test = "a_drill_by_its_unit_starts_a_service";
-    let Some(machine) = drilled(test, &json!(["service:shop", "/etc/backup/letters"])) else {
-        return;
-    };
+/// Gives the machine what makes containers; false where it does not run there, which is said.
+fn has_containers(machine: &Machine, test: &str) -> bool {
     // Debian has it in another package; this machine's own one is what made the container.
     std::fs::copy(
         "/usr/bin/systemd-nspawn",
         machine.path("usr/bin/systemd-nspawn"),
     )
     .unwrap();
-    if machine.sh("systemd-nspawn --version").code != Some(0) {
+    let runs = machine.sh("systemd-nspawn --version").code == Some(0);
+    if !runs {
         skipped(test, "this machine's systemd-nspawn does not run there");
+    }
+    runs
+}
+
+#[test]
+fn a_drill_by_its_unit_starts_a_service_in_a_container() {
+    let test = "a_drill_by_its_unit_starts_a_service";
+    let Some(machine) = drilled(test, &json!(["service:shop", "/etc/backup/letters"])) else {
+        return;
+    };
+    if !has_containers(&machine, test) {
         return;
     }
     let passed = start(&machine, "passed");
@@ -104,4 +123,30 @@ fn a_drill_by_its_unit_starts_a_service_in_a_container() {
     let left =
         "find /sys/fs/cgroup -name 'backup-drill-*'; ls /run/systemd/nspawn /run/systemd/machines";
     assert!(!machine.sh(left).text.contains("backup-drill-"));
+}
+
+#[test]
+fn postgresql_starts_from_a_snapshot_that_is_whole_only() {
+    let test = "postgresql_starts_from_a_snapshot_that_is_whole_only";
+    let script = "install -d -o postgres -g postgres -m 700 /var/lib/garden
+        bin=$(echo /usr/lib/postgresql/*/bin)
+        runuser -u postgres -- $bin/initdb --no-sync -D /var/lib/garden >/dev/null
+        printf '[Service]\\nType=notify\\nUser=postgres\\nExecStart=%s/postgres -D /var/lib/garden \\
+            -c unix_socket_directories=/tmp\\n' $bin > /etc/systemd/system/garden.service";
+    let Some(machine) = drilled_after(test, &json!(["service:garden"]), script) else {
+        return;
+    };
+    if !has_containers(&machine, test) {
+        return;
+    }
+    let passed = start(&machine, "passed");
+    assert_eq!(passed["checks"][0]["status"], "passed", "{passed:#}");
+    machine
+        .sh("truncate -s 100 /mnt/backup/lab/latest/var/lib/garden/global/pg_control")
+        .ok();
+    let failed = start(&machine, "failed");
+    let failed = &failed["checks"][0];
+    assert_eq!(failed["status"], "failed", "{failed:#}");
+    let output = failed["output"].as_str().unwrap();
+    assert!(output.contains("pg_control"), "{failed:#}");
 }
