@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use schema::{Report, config::AbsolutePath};
+use schema::{Report, config::AbsolutePath, shell};
 
 use super::{
     attempt::{Failure, Tried},
@@ -13,7 +13,8 @@ use crate::{process::ProcessExit, trust};
 /// Runs it. It is tried again only where it says itself that this may help: exit code 75,
 /// `EX_TEMPFAIL` of sysexits(3); what it did until it failed is not known.
 pub(super) fn notify_by_command(program: &AbsolutePath, report: &Report, limit: Duration) -> Tried {
-    let hint = format!("run {program} by hand with a report on standard input");
+    let word = shell::word(program.as_str());
+    let hint = format!("run `{word}` by hand with a report on standard input");
     if let Ok(Some(distrust)) = trust::find_distrust(program.as_path()) {
         let how = format!("is not started: {}", distrust.because);
         return Err(Failure::lasting(how, distrust.hint));

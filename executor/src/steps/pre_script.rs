@@ -15,6 +15,7 @@ use schema::{
     journal::{Outcome, Status},
     outside::brief_line,
     plan::ScriptStep,
+    shell,
 };
 
 use super::script::{run_script_step, script_environment};
@@ -112,8 +113,8 @@ fn with_what_lacks(ended: Outcome, step: &ScriptStep, lines: &[String]) -> Outco
             Status::Incomplete,
             message,
             format!(
-                "mend what it names, then run {} by hand to see whether it goes well",
-                step.program
+                "mend what it names, then run `{}` by hand to see whether it goes well",
+                shell::word(step.program.as_str())
             ),
         )
     }

@@ -7,6 +7,7 @@ use schema::{
     config::OnPreBackupFailure,
     journal::{Outcome, Sealed, Status},
     plan::ScriptStep,
+    shell,
 };
 
 use crate::{
@@ -44,7 +45,7 @@ pub fn run_script_within(
     let _pause = Pause::new();
     let limit = step.timeout.as_duration().min(most);
     let program = step.program.as_str();
-    let hint = format!("run {program} by hand to see why");
+    let hint = format!("run `{}` by hand to see why", shell::word(program));
     let fail = |message: String| {
         let status = match step.on_failure {
             OnPreBackupFailure::Abort => Status::Failed,
