@@ -4,17 +4,24 @@
 //! generated schema and in the NixOS options. Cross-field rules belong to `planner::check`.
 
 mod cloud;
+pub(crate) mod destinations;
 mod drill;
 mod local;
 mod notifications;
 pub(crate) mod text;
+mod view;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
+pub use destinations::{
+    Destination, DestinationKind, DestinationName, Expire, Layout, OwnSchedule, keys_of,
+};
 pub use drill::{Drill, DrillCheck};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +56,13 @@ pub struct Config {
     pub cloud: Cloud,
     /// Proton Drive as the cloud provider.
     pub proton_drive: ProtonDrive,
+    /// More destinations beside `local` and `cloud`, each by its name.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "destinations::serialize"
+    )]
+    #[schemars(schema_with = "destinations::map_schema")]
+    pub destinations: BTreeMap<DestinationName, Destination>,
     /// When backups are due.
     pub schedule: Schedule,
     /// Whom to tell, and of what.
@@ -86,6 +100,7 @@ impl Default for Config {
             local: Local::default(),
             cloud: Cloud::default(),
             proton_drive: ProtonDrive::default(),
+            destinations: BTreeMap::new(),
             schedule: Schedule::default(),
             notifications: Notifications::default(),
             monitoring: Monitoring::default(),

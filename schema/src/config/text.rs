@@ -365,6 +365,7 @@ pub fn fault(format: &str, text: &str) -> Option<String> {
         "absolute-path" => text.parse::<AbsolutePath>().err(),
         "drill-check" => text.parse::<super::DrillCheck>().err(),
         "time-of-day" => text.parse::<TimeOfDay>().err(),
+        "destination-name" => text.parse::<super::DestinationName>().err(),
         "subset" => text.parse::<Subset>().err(),
         "max-delete" => text.parse::<MaxDelete>().err(),
         "time-span" => text
