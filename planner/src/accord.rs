@@ -317,6 +317,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         unmatched_patterns: Vec::new(),
         gone: None,
         unusable_secrets: Vec::new(),
+        others: std::collections::BTreeMap::new(),
     }
 }
 

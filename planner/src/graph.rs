@@ -183,6 +183,7 @@ mod tests {
                 timeout: Span::hours(1),
                 on_failure: OnPreBackupFailure::Abort,
             }),
+            of: None,
         }
     }
 

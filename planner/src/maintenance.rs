@@ -236,6 +236,7 @@ fn line_up_steps(check: Action, actions: Vec<Action>) -> Vec<Step> {
         needs: Vec::new(),
         after: Vec::new(),
         action: check,
+        of: None,
     }];
     steps.extend(actions.into_iter().enumerate().map(|(at, action)| Step {
         id: match at {
@@ -245,6 +246,7 @@ fn line_up_steps(check: Action, actions: Vec<Action>) -> Vec<Step> {
         needs: vec![first.clone()],
         after: Vec::new(),
         action,
+        of: None,
     }));
     steps
 }

@@ -190,11 +190,13 @@ pub(crate) fn frame(
         created_at,
         host: facts.host.to_owned(),
         only: facts.options.only,
+        only_of: Vec::new(),
         bound_to,
         findings,
         steps,
         totals,
         digest: Digest([0; 32]),
+        chains: std::collections::BTreeMap::new(),
     };
     plan.digest = plan.expected_digest();
     plan
@@ -272,6 +274,7 @@ fn build_steps(
                 After::All => steps.iter().map(|step| step.id.clone()).collect(),
             },
             action: draft.action,
+            of: None,
         };
         steps.push(step);
     }

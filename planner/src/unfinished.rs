@@ -373,6 +373,8 @@ mod tests {
             ended_at: at(NIGHT),
             result: RunResult::Failed,
             only: None,
+            only_of: Vec::new(),
+            destinations: std::collections::BTreeMap::new(),
             snapshot: None,
             findings: Vec::new(),
             steps: vec![StepReport {

@@ -309,6 +309,7 @@ fn deletion(id: SnapshotId, home: Tier) -> Deletion {
 fn delete_step(purpose: DeletePurpose, deletions: Vec<Deletion>) -> Step {
     Step {
         id: purpose.word().to_owned(),
+        of: None,
         needs: vec!["destination-check".to_owned()],
         after: Vec::new(),
         action: Action::Delete(DeleteStep {

@@ -4,7 +4,10 @@
 //! same bytes.
 
 mod destination;
+mod others;
 mod source;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
@@ -14,12 +17,18 @@ pub use self::{
     destination::{
         DestinationState, InTheWay, Leftover, NeighbourHost, SnapshotState, TierLink, Unmanaged,
     },
+    others::OtherDestination,
     source::{
         Cost, DataPassedOver, DatabaseKind, Databases, HollowFile, NotHeld, Presence, Renamed,
         SourceScan, SourceState,
     },
 };
-use crate::{Digest, Gone, cloud::CloudState, config::AbsolutePath, rsync::RsyncFound};
+use crate::{
+    Digest, Gone,
+    cloud::CloudState,
+    config::{AbsolutePath, DestinationName},
+    rsync::RsyncFound,
+};
 
 /// Version of the inventory's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -74,6 +83,9 @@ pub struct Inventory {
     /// run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<UntrustedFile>,
+    /// What was found for each named destination; what is above is for `local` and `cloud`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<DestinationName, OtherDestination>,
 }
 
 /// The read-only view of the snapshots for users.

@@ -1,11 +1,16 @@
 //! The journal's events and the report that is folded from them.
 
+mod chain;
+
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     FailureCode, Gone, LeftOut, SnapshotId,
+    config::DestinationName,
     digest::Digest,
     finding::Finding,
     inventory::Cost,
@@ -13,6 +18,7 @@ use crate::{
     record::SnapshotTotals,
 };
 
+pub use self::chain::ChainReport;
 pub use crate::problem::{Problem, ProblemKind};
 
 /// Version of the journal's format.
@@ -326,12 +332,18 @@ pub struct Report {
     /// The part whose steps alone it had; none where it was a whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Part>,
-    /// The snapshot that it sealed.
+    /// The destinations whose steps alone it had, where named ones are among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_of: Vec<DestinationName>,
+    /// The snapshot that it sealed; at `local`, where there are several destinations.
     pub snapshot: Option<Sealed>,
     /// What the plan had noticed.
     pub findings: Vec<Finding>,
     /// How each step ended, in the order of the plan.
     pub steps: Vec<StepReport>,
+    /// How it ended for each destination; empty for a run that has no named one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<DestinationName, ChainReport>,
 }
 
 /// How one step ended.

@@ -4,6 +4,7 @@
 //! adding a kind adds a payload and a variant here, and exhaustive matches list the rest.
 
 mod adopt;
+pub mod chain;
 mod cloud;
 mod destination;
 mod part;
@@ -17,6 +18,7 @@ pub use crate::{
     record::LastGood,
 };
 pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
+pub use chain::Chain;
 pub use cloud::{CloudLimits, CloudSyncStep, LiveSources};
 pub use destination::{DestinationCheckStep, DiscardPartial, SpaceCheckStep, TakeOver};
 pub use part::Part;
@@ -30,13 +32,15 @@ pub use rotation::{
 };
 pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Config, SnapshotId,
-    config::{AbsolutePath, OnPreBackupFailure},
+    config::{AbsolutePath, DestinationName, OnPreBackupFailure},
     digest::Digest,
     duration::Span,
     finding::{Finding, Severity},
@@ -60,14 +64,20 @@ pub struct Plan {
     /// The part whose steps alone it has; none where it is a whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Part>,
+    /// The destinations whose steps alone it has, where named ones are among them; empty for a whole run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_of: Vec<DestinationName>,
     /// What the plan was made from; another state refuses it.
     pub bound_to: Binding,
     /// What was noticed. A refusal or a deferral leaves only the steps that always run.
     pub findings: Vec<Finding>,
     /// The steps, each after all that it needs or waits for.
     pub steps: Vec<Step>,
-    /// What the steps come to.
+    /// What the steps come to; those of `chains` not counted.
     pub totals: Totals,
+    /// The named destinations that it is for, each with what it was made from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chains: BTreeMap<DestinationName, Chain>,
     /// Digest of everything above, so that an altered plan is known.
     pub digest: Digest,
 }
@@ -139,8 +149,11 @@ pub struct SavedPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Name of the step, unique in the plan.
+    /// Name of the step, unique in the plan; that of a named destination ends in its name.
     pub id: String,
+    /// The named destination that it is about; none for those of `local`, `cloud` and the run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<DestinationName>,
     /// Steps that must have succeeded.
     pub needs: Vec<String>,
     /// Steps that must have ended, well or not.

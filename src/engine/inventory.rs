@@ -121,6 +121,7 @@ impl Operation<'_> {
             state_unwritable: unwritable,
             untrusted,
             unusable_secrets: unusable,
+            others: BTreeMap::new(),
         })
     }
 

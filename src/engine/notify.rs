@@ -85,9 +85,11 @@ impl Engine {
             ended_at: now,
             result,
             only: None,
+            only_of: Vec::new(),
             snapshot: None,
             findings,
             steps: Vec::new(),
+            destinations: std::collections::BTreeMap::new(),
         }
     }
 }

@@ -52,6 +52,7 @@ fn of(result: RunResult, snapshot: Option<Sealed>, steps: Vec<StepReport>) -> Re
         ended_at: at("02:03:10"),
         result,
         only: None,
+        only_of: Vec::new(),
         snapshot,
         findings: vec![Finding::new(
             Severity::Note,
@@ -59,6 +60,7 @@ fn of(result: RunResult, snapshot: Option<Sealed>, steps: Vec<StepReport>) -> Re
             "not told again",
         )],
         steps,
+        destinations: std::collections::BTreeMap::new(),
     }
 }
 

@@ -78,9 +78,11 @@ fn report_of(result: RunResult) -> Report {
         ended_at: "2025-01-16T02:03:10+01:00".parse().unwrap(),
         result,
         only: None,
+        only_of: Vec::new(),
         snapshot: None,
         findings: Vec::new(),
         steps: Vec::new(),
+        destinations: std::collections::BTreeMap::new(),
     }
 }
 

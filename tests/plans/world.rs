@@ -170,6 +170,7 @@ impl World {
                 gone: None,
                 unusable_secrets: Vec::new(),
                 sources: vec![source("/home", "8:2", 11)],
+                others: BTreeMap::new(),
             },
             options: Options::default(),
         }

@@ -19,9 +19,11 @@ fn report(result: RunResult) -> Report {
         ended_at: time("2025-01-16T02:31:00+01:00"),
         result,
         only: None,
+        only_of: Vec::new(),
         snapshot: None,
         findings: Vec::new(),
         steps: Vec::new(),
+        destinations: std::collections::BTreeMap::new(),
     }
 }
 

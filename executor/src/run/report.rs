@@ -29,9 +29,11 @@ pub(super) fn empty_report(plan: &Plan, replay: &Replay, now: DateTime<FixedOffs
         ended_at: now,
         result: RunResult::Interrupted,
         only: plan.only,
+        only_of: Vec::new(),
         snapshot: None,
         findings: plan.findings.clone(),
         steps: Vec::new(),
+        destinations: std::collections::BTreeMap::new(),
     }
 }
 

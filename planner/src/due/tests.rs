@@ -35,6 +35,8 @@ fn run(started_at: &str, snapshot: bool, copied: Option<bool>) -> Report {
             RunResult::Failed
         },
         only: None,
+        only_of: Vec::new(),
+        destinations: std::collections::BTreeMap::new(),
         snapshot: snapshot.then(|| Sealed {
             costs_most: None,
             left_out: None,

@@ -1,0 +1,402 @@
+//! What a run for several destinations came to, for each of them and as a whole.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Report, RunResult, Sealed, Status, StepReport};
+use crate::{
+    config::DestinationName,
+    finding::{Finding, Severity},
+    plan::{
+        Part,
+        chain::{plain_id, split_id},
+        only_tells,
+    },
+};
+
+/// What a run came to for one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainReport {
+    /// How it ended.
+    pub result: RunResult,
+    /// The snapshot that was sealed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Sealed>,
+    /// What the plan had noticed of it; for `local` and `cloud` that is among the report's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl RunResult {
+    /// How a run ended by what its plan had noticed and the worst end of its steps.
+    #[must_use]
+    pub fn of_steps(severity: Option<Severity>, worst: Option<Status>) -> Self {
+        if severity == Some(Severity::Refusal) {
+            return Self::Refused;
+        }
+        match worst {
+            Some(Status::Failed) => Self::Failed,
+            Some(Status::Refused) => Self::Refused,
+            // What could be done without what is waited for is done.
+            _ if severity == Some(Severity::Deferral) => Self::Deferred,
+            Some(Status::Deferred) => Self::Deferred,
+            Some(Status::Incomplete) => Self::Incomplete,
+            Some(Status::Skipped | Status::Succeeded) | None => match severity {
+                Some(Severity::Warning) => Self::Incomplete,
+                _ => Self::Success,
+            },
+        }
+    }
+
+    /// How a run for several ended: a failure counts most; a refused destination beside one that was served
+    /// makes it incomplete, because something changed; nothing is a success while something is held back.
+    #[must_use]
+    pub fn of_all(results: &[Self]) -> Self {
+        let has = |one: Self| results.contains(&one);
+        let served = has(Self::Success) || has(Self::Incomplete);
+        match () {
+            () if has(Self::Interrupted) => Self::Interrupted,
+            () if has(Self::Failed) => Self::Failed,
+            () if has(Self::Refused) && !served => Self::Refused,
+            () if has(Self::Refused) => Self::Incomplete,
+            () if has(Self::Deferred) => Self::Deferred,
+            () if has(Self::Incomplete) => Self::Incomplete,
+            () => Self::Success,
+        }
+    }
+}
+
+/// Whether a step holds the run together, so that it is nobody's own. Named by its id, because reports have
+/// no more of it.
+fn is_frame(step: &StepReport) -> bool {
+    const FRAME: [&str; 5] = [
+        "announce",
+        "pre-script",
+        "plan-again",
+        "post-script",
+        "notify",
+    ];
+    FRAME.contains(&step.step.as_str())
+}
+
+/// Whether a step is of the cloud's part; by its id as well.
+fn part_of(step: &StepReport) -> Part {
+    match plain_id(&step.step).starts_with("cloud-") {
+        true => Part::Cloud,
+        false => Part::Local,
+    }
+}
+
+impl Report {
+    /// Whether it is of a run for several destinations.
+    #[must_use]
+    pub fn is_of_several(&self) -> bool {
+        !self.destinations.is_empty()
+    }
+
+    /// The snapshot that was sealed at a named destination, or at `local`.
+    #[must_use]
+    pub fn sealed_of(&self, name: Option<&DestinationName>) -> Option<&Sealed> {
+        match name {
+            None => self.snapshot.as_ref(),
+            Some(name) => {
+                let of = |step: &&StepReport| split_id(&step.step).1 == Some(name.as_str());
+                let mut own = self.steps.iter().rev().filter(of);
+                own.find_map(|step| step.outcome.sealed.as_ref())
+            }
+        }
+    }
+
+    /// The report as it would be of a run for one destination alone; `None` if it was not among those of the
+    /// run. `local` and `cloud` share theirs.
+    #[must_use]
+    pub fn chain(&self, name: &DestinationName) -> Option<Self> {
+        if !self.is_of_several() {
+            return name.is_predefined().then(|| self.clone());
+        }
+        let base = [
+            DestinationName::new(DestinationName::LOCAL),
+            DestinationName::new(DestinationName::CLOUD),
+        ];
+        let of: &[DestinationName] = match name.is_predefined() {
+            true => &base,
+            false => std::slice::from_ref(name),
+        };
+        let own: Vec<&ChainReport> = of
+            .iter()
+            .filter_map(|name| self.destinations.get(name))
+            .collect();
+        let first = own.first()?;
+        let is_in = |step: &&StepReport| match split_id(&step.step).1 {
+            None => name.is_predefined() || is_frame(step),
+            Some(of) => of == name.as_str(),
+        };
+        let steps = self.steps.iter().filter(is_in).map(|step| StepReport {
+            step: plain_id(&step.step).to_owned(),
+            ..step.clone()
+        });
+        let frame = RunResult::of_steps(None, self.worst(is_frame));
+        let results: Vec<RunResult> = own.iter().map(|one| one.result).chain([frame]).collect();
+        let only = match name.is_predefined() || self.only_of.is_empty() {
+            true => self.only,
+            false => Some(Part::Local),
+        };
+        Some(Self {
+            format_version: self.format_version,
+            run_id: self.run_id.clone(),
+            host: self.host.clone(),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            result: match self.result {
+                RunResult::Interrupted => RunResult::Interrupted,
+                _ => worst_of(&results),
+            },
+            only,
+            only_of: Vec::new(),
+            snapshot: match name.is_predefined() {
+                true => self.snapshot.clone(),
+                false => first.snapshot.clone(),
+            },
+            findings: match name.is_predefined() {
+                true => self.findings.clone(),
+                false => first.findings.clone(),
+            },
+            steps: steps.collect(),
+            destinations: BTreeMap::new(),
+        })
+    }
+
+    /// Says of each destination how it ended, and of the whole. `taking_part` are the destinations of the
+    /// run, each with what was noticed of it; `None` is the base, of `local` and `cloud`.
+    pub fn conclude(&mut self, taking_part: &[(Option<DestinationName>, Vec<Finding>)]) {
+        let gravest = |findings: &[Finding]| findings.iter().map(|one| one.severity).max();
+        let of_run = gravest(&self.findings);
+        let frame = RunResult::of_steps(None, self.worst(is_frame));
+        let mut all = BTreeMap::new();
+        for (name, findings) in taking_part {
+            let Some(name) = name else {
+                let has = |part: Part| {
+                    let mut own = self.steps.iter().filter(|step| is_base(step));
+                    own.any(|step| part_of(step) == part)
+                };
+                let parts: Vec<Part> = [Part::Local, Part::Cloud]
+                    .into_iter()
+                    .filter(|part| has(*part))
+                    .collect();
+                // Refused or deferred as a whole.
+                let parts = if parts.is_empty() {
+                    vec![Part::Local]
+                } else {
+                    parts
+                };
+                for part in parts {
+                    let (name, snapshot) = match part {
+                        Part::Cloud => (DestinationName::new(DestinationName::CLOUD), None),
+                        _ => (
+                            DestinationName::new(DestinationName::LOCAL),
+                            self.snapshot.clone(),
+                        ),
+                    };
+                    let is_own = |step: &StepReport| is_base(step) && part_of(step) == part;
+                    let result = self.result_of(of_run, is_own, frame);
+                    let findings = Vec::new();
+                    all.insert(
+                        name,
+                        ChainReport {
+                            result,
+                            snapshot,
+                            findings,
+                        },
+                    );
+                }
+                continue;
+            };
+            let is_own = |step: &StepReport| split_id(&step.step).1 == Some(name.as_str());
+            // What holds up the whole run is said once, and not of each.
+            let held_up = of_run.filter(|one| *one >= Severity::Deferral);
+            let own = gravest(findings);
+            let severity = match self.steps.iter().any(is_own) || own >= Some(Severity::Deferral) {
+                true => own,
+                false => own.max(held_up),
+            };
+            let chain = ChainReport {
+                result: self.result_of(severity, is_own, frame),
+                snapshot: self.sealed_of(Some(name)).cloned(),
+                findings: findings.clone(),
+            };
+            all.insert(name.clone(), chain);
+        }
+        let has_base = taking_part.iter().any(|(name, _)| name.is_none());
+        // What was noticed of the run counts where the base does not say it already.
+        let noticed = RunResult::of_steps(of_run.filter(|_| !has_base), None);
+        let results = all.values().map(|one| one.result);
+        let results: Vec<RunResult> = results
+            .chain(not_served(frame))
+            .chain(not_served(noticed))
+            .collect();
+        self.destinations = all;
+        self.result = RunResult::of_all(&results);
+    }
+
+    fn result_of(
+        &self,
+        severity: Option<Severity>,
+        is_own: impl Fn(&StepReport) -> bool,
+        frame: RunResult,
+    ) -> RunResult {
+        let worst = self.worst(is_own);
+        match worst {
+            // What kept it from being done is the run's.
+            Some(Status::Skipped) if frame != RunResult::Success => frame,
+            _ => RunResult::of_steps(severity, worst),
+        }
+    }
+
+    fn worst(&self, is_own: impl Fn(&StepReport) -> bool) -> Option<Status> {
+        let steps = self
+            .steps
+            .iter()
+            .filter(|step| is_own(step) && !only_tells(&step.step));
+        steps.map(|step| step.outcome.status).max()
+    }
+}
+
+/// A result where it says more than that all went well.
+fn not_served(result: RunResult) -> Option<RunResult> {
+    Some(result).filter(|result| *result != RunResult::Success)
+}
+
+/// Whether a step is one of `local` or `cloud`.
+fn is_base(step: &StepReport) -> bool {
+    !is_frame(step) && split_id(&step.step).1.is_none()
+}
+
+/// How a run for one destination ended by its parts, in the order in which a run counts how its steps ended.
+fn worst_of(results: &[RunResult]) -> RunResult {
+    let order = [
+        RunResult::Interrupted,
+        RunResult::Failed,
+        RunResult::Refused,
+        RunResult::Deferred,
+        RunResult::Incomplete,
+    ];
+    let worst = order.into_iter().find(|one| results.contains(one));
+    worst.unwrap_or(RunResult::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(steps: &[(&str, &str)]) -> Report {
+        let step = |(id, status): &(&str, &str)| {
+            json!({"step": id, "started_at": null, "ended_at": "2025-01-01T00:00:00Z",
+                "outcome": {"status": status, "message": "", "hint": null, "sealed": null, "problems": []}})
+        };
+        serde_json::from_value(json!({
+            "format_version": 1, "run_id": "r", "host": "h", "started_at": "2025-01-01T00:00:00Z",
+            "ended_at": "2025-01-01T00:00:00Z", "result": "interrupted", "snapshot": null, "findings": [],
+            "steps": steps.iter().map(step).collect::<Vec<_>>(),
+        }))
+        .unwrap()
+    }
+
+    fn name(text: &str) -> DestinationName {
+        text.parse().unwrap()
+    }
+
+    fn concluded(
+        steps: &[(&str, &str)],
+        others: &[(&str, Option<Severity>)],
+        base: bool,
+    ) -> Report {
+        let mut report = report(steps);
+        let finding = |severity: &Severity| Finding::new(*severity, "x", "m");
+        let mut taking_part: Vec<(Option<DestinationName>, Vec<Finding>)> = Vec::new();
+        if base {
+            taking_part.push((None, Vec::new()));
+        }
+        for (one, severity) in others {
+            taking_part.push((Some(name(one)), severity.iter().map(finding).collect()));
+        }
+        report.conclude(&taking_part);
+        report
+    }
+
+    #[test]
+    fn the_whole_is_as_bad_as_its_destinations_and_never_good_while_something_is_held_back() {
+        use Severity::{Deferral, Refusal, Warning};
+        let good = [("snapshot", "succeeded"), ("snapshot:usb", "succeeded")];
+        let usb = |severity| ("usb", severity);
+        let whole = |steps: &[(&str, &str)], others: &[(&str, Option<Severity>)]| {
+            concluded(steps, others, true).result
+        };
+        assert_eq!(whole(&good, &[usb(None)]), RunResult::Success);
+        assert_eq!(
+            whole(&good[..1], &[usb(Some(Deferral))]),
+            RunResult::Deferred
+        );
+        // Something changed, so it is not `refused`.
+        assert_eq!(
+            whole(&good[..1], &[usb(Some(Refusal))]),
+            RunResult::Incomplete
+        );
+        assert_eq!(whole(&good, &[usb(Some(Warning))]), RunResult::Incomplete);
+        let failed = [("snapshot", "succeeded"), ("snapshot:usb", "failed")];
+        assert_eq!(whole(&failed, &[usb(None)]), RunResult::Failed);
+        let both = [usb(Some(Refusal)), ("nas", Some(Deferral))];
+        assert_eq!(whole(&good[..1], &both), RunResult::Incomplete);
+        assert_eq!(concluded(&[], &both, false).result, RunResult::Refused);
+        let away = [usb(Some(Deferral)), ("nas", Some(Deferral))];
+        assert_eq!(concluded(&[], &away, false).result, RunResult::Deferred);
+        let script = [("snapshot:usb", "succeeded"), ("post-script", "failed")];
+        let script = concluded(&script, &[usb(None)], false);
+        assert_eq!(script.result, RunResult::Failed);
+        assert_eq!(script.destinations[&name("usb")].result, RunResult::Success);
+        let aborted = [("pre-script", "failed"), ("snapshot:usb", "skipped")];
+        let aborted = concluded(&aborted, &[usb(None)], false);
+        assert_eq!(aborted.destinations[&name("usb")].result, RunResult::Failed);
+    }
+
+    #[test]
+    fn a_chain_is_the_report_of_its_destination_alone() {
+        let steps = [
+            ("pre-script", "succeeded"),
+            ("snapshot", "failed"),
+            ("cloud-sync", "succeeded"),
+            ("snapshot:usb", "succeeded"),
+            ("notify", "failed"),
+        ];
+        let report = concluded(&steps, &[("usb", Some(Severity::Note))], true);
+        assert_eq!(report.result, RunResult::Failed);
+        let result = |of: &str| report.destinations[&name(of)].result;
+        assert_eq!(result("local"), RunResult::Failed);
+        assert_eq!(result("cloud"), RunResult::Success);
+        let usb = report.chain(&name("usb")).unwrap();
+        let ids: Vec<&str> = usb.steps.iter().map(|step| step.step.as_str()).collect();
+        assert_eq!(ids, ["pre-script", "snapshot", "notify"]);
+        assert_eq!((usb.result, usb.findings.len()), (RunResult::Success, 1));
+        assert!(!usb.is_of_several());
+        let base = report
+            .chain(&DestinationName::new(DestinationName::CLOUD))
+            .unwrap();
+        assert_eq!((base.result, base.steps.len()), (RunResult::Failed, 4));
+        assert!(report.chain(&name("nas")).is_none());
+    }
+
+    #[test]
+    fn a_report_of_one_is_written_as_ever() {
+        let report = report(&[("snapshot", "succeeded")]);
+        let json = serde_json::to_value(&report).unwrap();
+        assert!(json.get("destinations").is_none() && json.get("only_of").is_none());
+        assert_eq!(
+            report.chain(&DestinationName::new(DestinationName::LOCAL)),
+            Some(report.clone())
+        );
+        assert_eq!(report.chain(&name("usb")), None);
+    }
+}
