@@ -1,7 +1,7 @@
 //! Exit codes, and what each error and result means as one.
 
 use executor::ErrorKind;
-use schema::{RunResult, Severity};
+use schema::{Plan, RunResult, Severity};
 
 /// Done.
 pub(crate) const DONE: u8 = RunResult::Success.exit_code();
@@ -76,6 +76,25 @@ pub(crate) fn code_of_unit(code: u8) -> u8 {
         REFUSED => RunResult::Refused.unit_exit_code(),
         other => other,
     }
+}
+
+/// The code of a plan for one or several destinations that is only shown.
+pub(crate) fn code_of_plan(plan: &Plan) -> u8 {
+    if plan.chains.is_empty() {
+        return code_of_severity(plan.severity());
+    }
+    let result = |severity: Option<Severity>| match severity {
+        Some(Severity::Refusal) => RunResult::Refused,
+        Some(Severity::Deferral) => RunResult::Deferred,
+        Some(Severity::Error) => RunResult::Failed,
+        Some(Severity::Warning | Severity::Note) | None => RunResult::Success,
+    };
+    let of_each = plan.taking_part().into_iter();
+    let of_each = of_each.map(|of| match of {
+        Some(name) => result(plan.gravest_of(&name)),
+        None => result(plan.severity()),
+    });
+    code_of_result(RunResult::of_all(&of_each.collect::<Vec<_>>()))
 }
 
 /// The code of a plan that is only shown.

@@ -80,7 +80,7 @@ fn settle_stalled(
     out: &Out,
 ) -> Result<()> {
     let (timer, is_part) = match verb {
-        Verb::Apply(apply) => (commands::apply::timer_call(apply), apply.only.is_some()),
+        Verb::Apply(apply) => (commands::apply::timer_call(apply), !apply.only.is_empty()),
         Verb::Now(_) => (None, false),
         _ => return Ok(()),
     };

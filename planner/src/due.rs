@@ -3,6 +3,7 @@
 //! Timers only trigger. What counts is what runs reported, in the order in which they were begun; a
 //! report of a clock that was ahead counts for nothing, and a part that ran alone counts for itself.
 
+mod all;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,8 @@ use schema::{
     plan::{PRE_SCRIPT, Part},
     tries::Tries,
 };
+
+pub use all::decide_for_all;
 
 use crate::{
     facts,

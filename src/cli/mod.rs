@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Only, Plan};
+pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Plan};
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
     State, SystemdUnits, Try, View,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, FixedOffset};
 use clap::{Args, ValueEnum};
+use schema::config::DestinationName;
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
@@ -14,9 +15,9 @@ pub(crate) struct Plan {
     /// Save the plan, to be run by `apply FILE`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Show the steps of one part only, without scripts and notifications
-    #[arg(long, value_name = "PART")]
-    pub(crate) only: Option<Only>,
+    /// Show the steps for these destinations only, without scripts and notifications
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) only: Vec<DestinationName>,
     /// Print the steps as a graph
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     pub(crate) graph: Option<Graph>,
@@ -27,24 +28,6 @@ pub(crate) struct Plan {
     pub(crate) deletions: Deletions,
     #[command(flatten)]
     pub(crate) at: At,
-}
-
-/// A part of a run that can be done by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Only {
-    /// What works on the destination
-    Local,
-    /// What talks to the cloud
-    Cloud,
-}
-
-impl From<Only> for schema::plan::Part {
-    fn from(only: Only) -> Self {
-        match only {
-            Only::Local => Self::Local,
-            Only::Cloud => Self::Cloud,
-        }
-    }
 }
 
 /// How to draw a graph.
@@ -67,10 +50,15 @@ pub(crate) struct Apply {
     /// on battery if schedule.onlyOnAC is set; for timers
     #[arg(long, conflicts_with = "plan")]
     pub(crate) if_due: bool,
-    /// Do the steps of one part only, without scripts and notifications; of the run that hands them
-    /// over, if one does
-    #[arg(long, value_name = "PART", conflicts_with_all = ["plan", "if_due", "by_units"])]
-    pub(crate) only: Option<Only>,
+    /// Do the steps for these destinations only (local, cloud, or those of destinations.<name>), without
+    /// scripts and notifications; of the run that hands them over, if one does
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 1..,
+        conflicts_with_all = ["plan", "if_due", "by_units"]
+    )]
+    pub(crate) only: Vec<DestinationName>,
     /// Let backup-local.service and backup-cloud.service do their steps of the run; for
     /// backup.service
     #[arg(long, conflicts_with = "plan")]

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use anyhow::Result;
-use backup::engine::{ApplyOutcome, ApplyRequest, BackupKind};
+use backup::engine::{ApplyOutcome, ApplyRequest, BackupKind, Wanted};
 use executor::{store::LONGEST_JSON, trust};
 use planner::notices::TimerCall;
-use schema::{FailureCode, plan::SavedPlan};
+use schema::{
+    FailureCode,
+    config::DestinationName,
+    plan::{Part, SavedPlan},
+};
 
 use crate::{
     cli::Apply,
-    commands::{outcome, plan},
+    commands::{only, outcome, plan},
     exit::{self, invalid_input},
     out::Out,
     screen::Screen,
@@ -22,9 +26,16 @@ use crate::{
 pub(crate) fn apply_backup(arguments: &Apply, settings: &Settings, out: &Out) -> Result<u8> {
     if arguments.dry_run {
         let approved = arguments.deletions.approve_deletions;
-        return plan::show_plan_instead(arguments.only, approved, arguments.at.now, settings, out);
+        return plan::show_plan_instead(
+            arguments.only.clone(),
+            approved,
+            arguments.at.now,
+            settings,
+            out,
+        );
     }
     let engine = settings.open_engine_at(arguments.at.now, out)?;
+    only::check_names(&arguments.only, engine.config())?;
     let request = ApplyRequest {
         kind: backup_kind(arguments)?,
         fresh: arguments.fresh,
@@ -48,8 +59,15 @@ fn backup_kind(arguments: &Apply) -> Result<BackupKind> {
     if let Some(path) = &arguments.plan {
         return Ok(BackupKind::Saved(Box::new(read_plan(path)?)));
     }
-    if let Some(only) = arguments.only {
-        return Ok(BackupKind::Part(only.into()));
+    match arguments.only.as_slice() {
+        [] => {}
+        [one] if one.as_str() == DestinationName::LOCAL => {
+            return Ok(BackupKind::Part(Part::Local));
+        }
+        [one] if one.as_str() == DestinationName::CLOUD => {
+            return Ok(BackupKind::Part(Part::Cloud));
+        }
+        names => return Ok(BackupKind::Only(Wanted::only(names.to_vec()))),
     }
     Ok(timer_call(arguments).map_or(BackupKind::Whole, BackupKind::IfDue))
 }

@@ -17,6 +17,7 @@ pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod notify_test;
 pub(crate) mod now;
+pub(crate) mod only;
 mod outcome;
 pub(crate) mod plan;
 pub(crate) mod restore;

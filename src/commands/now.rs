@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn back_up_now(arguments: &Now, settings: &Settings, out: &Out) -> Result<u8> {
     if arguments.dry_run {
         let approved = arguments.deletions.approve_deletions;
-        return plan::show_plan_instead(None, approved, arguments.at.now, settings, out);
+        return plan::show_plan_instead(Vec::new(), approved, arguments.at.now, settings, out);
     }
     let engine = settings.open_engine_at(arguments.at.now, out)?;
     let request = ApplyRequest {

@@ -3,14 +3,15 @@
 use anyhow::Result;
 use backup::{
     Engine,
-    engine::{PlanRequest, PlannedRun},
+    engine::{PlanRequest, PlannedRun, Wanted},
 };
 use chrono::{DateTime, FixedOffset};
 use executor::trust::NewFile;
-use schema::plan::SavedPlan;
+use schema::{config::DestinationName, plan::SavedPlan};
 
 use crate::{
-    cli::{At, Deletions, Graph, Only, Plan},
+    cli::{At, Deletions, Graph, Plan},
+    commands::only,
     exit,
     out::Out,
     render,
@@ -20,7 +21,7 @@ use crate::{
 
 /// Shows the plan of a run that is not to be: `--dry-run` of the verbs that run.
 pub(crate) fn show_plan_instead(
-    only: Option<Only>,
+    only: Vec<DestinationName>,
     approve_deletions: bool,
     now: Option<DateTime<FixedOffset>>,
     settings: &Settings,
@@ -58,12 +59,13 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
     let place = place
         .map(|path| NewFile::at(path, "the plan"))
         .transpose()?;
+    only::check_names(&arguments.only, engine.config())?;
     let request = PlanRequest {
         approve_deletions: arguments.deletions.approve_deletions,
-        only: arguments.only.map(Into::into),
+        wanted: Wanted::only(arguments.only.clone()),
     };
     let screen = Screen::new(settings, out);
-    let planned = engine.plan(request, &screen);
+    let planned = engine.plan(&request, &screen);
     screen.clear();
     let PlannedRun { plan, inventory } = planned?;
     match arguments.graph {
@@ -76,7 +78,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
             out.print_data(&render::plan::backup_plan(&plan, &inventory, whole, style));
         }
     }
-    let code = exit::code_of_severity(plan.severity());
+    let code = exit::code_of_plan(&plan);
     if let (Some(path), Some(place)) = (&arguments.out, place) {
         if code != exit::DONE {
             out.print_message("error: a plan that is refused is not saved");

@@ -7,6 +7,7 @@ use executor::{
     cloud::memory::RemoteCache,
     error::Result,
     manifest::Reader,
+    run::Surveys,
     scan,
     secret_file::unusable_secrets,
     store::{ManifestDamage, Store},
@@ -14,28 +15,28 @@ use executor::{
     trust,
     verify::forged,
 };
-use planner::{scope::InventoryScope, unfinished::UnusableBasis};
+use planner::{destination_absence, scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
     Config, FailureCode, Inventory, SnapshotId,
     cloud::{CloudChange, CloudState},
+    config::DestinationName,
     inventory::{DestinationState, SnapshotState, SourceState, UntrustedFile},
-    plan::Part,
 };
 
 use super::{
-    Engine, Observer,
+    Engine, Observer, Wanted,
     destination::{RecordReading, host_name, inode_left_out},
     operation::Operation,
 };
 
-/// Snapshots whose manifests could not be read a moment ago, with the reason.
-pub(super) type UnusableBases = BTreeMap<SnapshotId, UnusableBasis>;
+/// Snapshots whose manifests could not be read a moment ago, with the reason, by destination.
+pub(super) type UnusableBases = BTreeMap<(Option<DestinationName>, SnapshotId), UnusableBasis>;
 
 /// What an inventory is taken for.
 #[derive(Clone, Copy)]
 pub(super) struct InventoryRequest<'a> {
-    /// The only part whose steps are wanted.
-    pub(super) only: Option<Part>,
+    /// The destinations whose steps are wanted.
+    pub(super) wanted: &'a Wanted,
     /// Snapshots that are no basis.
     pub(super) unusable: &'a UnusableBases,
     /// Whether a snapshot will be made from what is found.
@@ -49,7 +50,7 @@ impl Engine {
     /// Fails if the destination or the state directory cannot be looked at, or on an interruption.
     pub fn take_inventory(&self, observer: &dyn Observer) -> Result<Inventory> {
         let request = InventoryRequest {
-            only: None,
+            wanted: &Wanted::default(),
             unusable: &UnusableBases::new(),
             to_run: false,
         };
@@ -59,11 +60,64 @@ impl Engine {
 }
 
 impl Operation<'_> {
-    /// Takes the inventory that is asked for, with the survey of the sources that it comes from.
+    /// Takes the inventory that is asked for, with the surveys of the sources that it comes from.
+    ///
+    /// Of several destinations each is looked at for itself: one that cannot be looked at is told of as
+    /// absent, and is nothing to the others.
     pub(super) fn take_inventory(
         &self,
         request: InventoryRequest<'_>,
+    ) -> Result<(Inventory, Surveys)> {
+        let mut surveys = Surveys::new();
+        if self.engine.config.destinations.is_empty() {
+            let (inventory, survey) = self.take_own_inventory(request)?;
+            surveys.extend(survey.map(|survey| (None, survey)));
+            return Ok((inventory, surveys));
+        }
+        let base = self.engine.base();
+        let base = self.in_view(&base);
+        let (mut inventory, survey) = match request.wanted.has_base() {
+            true => base.look_for_one(request)?,
+            false => (base.inventory_of(None)?, None),
+        };
+        surveys.extend(survey.map(|survey| (None, survey)));
+        for name in self.engine.named() {
+            if !request.wanted.has(&name) {
+                continue;
+            }
+            let view = self.engine.view_of(Some(&name))?;
+            let (found, survey) = self.in_view(&view).look_for_one(request)?;
+            inventory.others.insert(name.clone(), found.into_other());
+            surveys.extend(survey.map(|survey| (Some(name), survey)));
+        }
+        Ok((inventory, surveys))
+    }
+
+    /// The inventory of one of several destinations; of one that cannot be looked at, that it is absent.
+    fn look_for_one(&self, request: InventoryRequest<'_>) -> Result<(Inventory, Option<Survey>)> {
+        let error = match self.take_own_inventory(request) {
+            Err(error) if error.kind.step_status().is_some() => error,
+            found => return found,
+        };
+        let config = &self.engine.config;
+        let absent = DestinationState {
+            absent_because: Some(error.message),
+            absent_code: error.code,
+            ..DestinationState::absent(config.local.mount_point.clone())
+        };
+        let absent = config.local.enable.then_some(absent);
+        Ok((self.inventory_of(absent)?, None))
+    }
+
+    /// The inventory of the only destination, or of the one whose view this is.
+    fn take_own_inventory(
+        &self,
+        request: InventoryRequest<'_>,
     ) -> Result<(Inventory, Option<Survey>)> {
+        let only = match &self.engine.of {
+            Some(_) => None,
+            None => request.wanted.part(),
+        };
         let config = &self.engine.config;
         let destination = InventoryScope::needs_destination(config)
             .then(|| {
@@ -73,7 +127,14 @@ impl Operation<'_> {
                 })
             })
             .transpose()?;
-        let scope = InventoryScope::of(config, destination.as_ref(), request.only);
+        let absence = destination
+            .as_ref()
+            .and_then(|found| destination_absence(config, found));
+        // Where others are served, the sources are not walked for one that is away.
+        if self.engine.of.is_some() && absence.is_some() {
+            return Ok((self.inventory_of(destination)?, None));
+        }
+        let scope = InventoryScope::of(config, destination.as_ref(), only);
         match (scope, destination) {
             (InventoryScope::LiveSources, found) => Ok((self.inventory_of_live(found)?, None)),
             (InventoryScope::Machine, found) => Ok((self.inventory_of(found)?, None)),
@@ -131,7 +192,7 @@ impl Operation<'_> {
         mut destination: DestinationState,
         request: InventoryRequest<'_>,
     ) -> Result<Inventory> {
-        mark_unusable(&mut destination, request.unusable);
+        self.mark_unusable(&mut destination, request.unusable);
         let store = self.engine.open_store()?;
         let newest = planner::choose_reference(&destination, self.now);
         let newest = store.as_ref().zip(newest);
@@ -152,7 +213,7 @@ impl Operation<'_> {
         if let Some(store) = &store {
             self.recheck_manifests(store, &mut destination)?;
         }
-        mark_unusable(&mut destination, request.unusable);
+        self.mark_unusable(&mut destination, request.unusable);
         if let Some(store) = &store {
             self.add_forged(store, &mut destination)?;
         }
@@ -306,6 +367,19 @@ impl Operation<'_> {
         })
     }
 
+    /// Has the snapshots that could not be read a moment ago told as such.
+    fn mark_unusable(&self, destination: &mut DestinationState, unusable: &UnusableBases) {
+        for snapshot in &mut destination.snapshots {
+            let key = (self.engine.of.clone(), snapshot.record.id);
+            if let Some(why) = unusable.get(&key)
+                && snapshot.manifest_fault.is_none()
+            {
+                snapshot.manifest_fault = Some(why.because.clone());
+                snapshot.manifest_fault_code = why.code;
+            }
+        }
+    }
+
     /// What is known of the copies in the cloud without asking it.
     fn cloud_state(&self, newest: Option<(&Store, SnapshotId)>) -> Result<Option<CloudState>> {
         let cloud = &self.engine.config.cloud;
@@ -342,17 +416,6 @@ pub(super) fn look_at_deciding_files(config: &Config) -> Vec<UntrustedFile> {
 
 /// What was found of the sources, and the basis that they were compared with.
 type SurveyedSources<'a> = (Vec<SourceState>, Survey, Option<(&'a Store, SnapshotId)>);
-
-fn mark_unusable(destination: &mut DestinationState, unusable: &UnusableBases) {
-    for snapshot in &mut destination.snapshots {
-        if let Some(why) = unusable.get(&snapshot.record.id)
-            && snapshot.manifest_fault.is_none()
-        {
-            snapshot.manifest_fault = Some(why.because.clone());
-            snapshot.manifest_fault_code = why.code;
-        }
-    }
-}
 
 fn mark_one_unusable(
     destination: &mut DestinationState,

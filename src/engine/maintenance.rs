@@ -3,7 +3,7 @@
 use executor::{
     error::Result,
     run::{
-        self,
+        self, Surveys,
         foretell::{Foretold, foretell_steps},
     },
 };
@@ -37,7 +37,7 @@ impl Operation<'_> {
                 self.take_over_before(state)?;
             }
             let config = &self.engine.config;
-            let end = run::begin_run(state, config, inventory, None, plan, self.context)?;
+            let end = run::begin_run(state, config, inventory, Surveys::new(), plan, self.context)?;
             let report = end.into_report()?;
             Ok(RunOutcome::Ended(Box::new(report)))
         })

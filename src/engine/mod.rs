@@ -37,6 +37,8 @@ mod timer;
 mod units;
 mod user_view;
 mod verify;
+mod views;
+mod wanted;
 
 use std::{
     path::{Path, PathBuf},
@@ -52,7 +54,7 @@ use executor::{
     sys::machine::machine_id,
 };
 use planner::accord::{self, Present};
-use schema::{Config, Plan, inventory::DestinationState};
+use schema::{Config, Plan, config::DestinationName, inventory::DestinationState};
 
 pub use executor::history::Search;
 pub use planner::notices::TimerCall;
@@ -87,12 +89,15 @@ pub use self::{
     },
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
+    wanted::Wanted,
 };
 
 /// A backup as one configuration describes it, with what this machine remembers of it.
 #[derive(Debug, Clone)]
 pub struct Engine {
     config: Config,
+    /// The named destination whose view this is.
+    of: Option<DestinationName>,
     state_dir: PathBuf,
     /// That directory, once it was opened: whether others could change what is in it, down to the files
     /// of each run, is asked once.
@@ -112,6 +117,7 @@ impl Engine {
     pub fn open(config: Config, state_dir: impl Into<PathBuf>) -> Self {
         Self {
             config,
+            of: None,
             state_dir: state_dir.into(),
             opened: Arc::default(),
             log_dir: None,
@@ -207,12 +213,22 @@ impl Engine {
         if opened.as_ref().is_none_or(|state| !state.is_there()) {
             *opened = open()?;
         }
-        Ok(opened.clone())
+        let of = self.of.as_ref();
+        Ok(opened.as_ref().map(|state| state.of_destination(of)))
     }
 
     /// In what a plan from a file is not what the present configuration gives; none where it is.
     fn find_difference(&self, plan: &Plan) -> Option<String> {
-        self.with_present(|present| accord::find_difference(plan, present, false))
+        if self.config.destinations.is_empty() && plan.chains.is_empty() {
+            return self.with_present(|present| accord::find_difference(plan, present, false));
+        }
+        plan.taking_part().iter().find_map(|of| {
+            let name = views::name_of(of.as_ref());
+            let Some((view, chain)) = self.view_of(of.as_ref()).ok().zip(plan.chain(&name)) else {
+                return Some(format!("there is no destination {name}"));
+            };
+            view.with_present(|present| accord::find_difference(&chain, present, false))
+        })
     }
 
     /// What a plan from a file would delete although the present configuration keeps it.

@@ -2,20 +2,20 @@
 
 use executor::error::Result;
 use planner::Options;
-use schema::{Inventory, Plan, plan::Part};
+use schema::{Inventory, Plan};
 
 use super::{
-    Engine, Observer,
+    Engine, Observer, Wanted,
     inventory::{InventoryRequest, UnusableBases},
 };
 
 /// A plan that is asked for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PlanRequest {
     /// Allow more deletions at once than the retention brings about by itself.
     pub approve_deletions: bool,
-    /// The only part whose steps are wanted.
-    pub only: Option<Part>,
+    /// The destinations whose steps are wanted.
+    pub wanted: Wanted,
 }
 
 /// A plan that is not run, and what it was made from.
@@ -33,20 +33,35 @@ impl Engine {
     /// # Errors
     /// Fails if the destination, the sources or the state directory cannot be looked at, or on an
     /// interruption.
-    pub fn plan(&self, request: PlanRequest, observer: &dyn Observer) -> Result<PlannedRun> {
+    pub fn plan(&self, request: &PlanRequest, observer: &dyn Observer) -> Result<PlannedRun> {
+        let wanted = &request.wanted;
         let (inventory, _) = self.unlogged(observer).take_inventory(InventoryRequest {
-            only: request.only,
+            wanted,
             unusable: &UnusableBases::new(),
             to_run: false,
         })?;
         let options = Options {
             approve_deletions: request.approve_deletions,
-            scheduled: false,
-            only: request.only,
-            after_pre_script: false,
+            ..Options::default()
         };
-        let plan = planner::plan(&self.config, &inventory, &options);
-        let plan = planner::refuse_unlawful(plan, &inventory);
+        let plan = self.plan_wanted(&inventory, &options, wanted);
         Ok(PlannedRun { plan, inventory })
+    }
+
+    /// The plan of what is wanted; what of it breaks a law is refused.
+    pub(super) fn plan_wanted(
+        &self,
+        inventory: &Inventory,
+        options: &Options,
+        wanted: &Wanted,
+    ) -> Plan {
+        let options = &Options {
+            only: wanted
+                .part()
+                .filter(|_| wanted.alone && wanted.names.len() == 1),
+            ..*options
+        };
+        let plan = planner::plan(&self.config, inventory, options);
+        planner::refuse_unlawful(plan, inventory)
     }
 }

@@ -8,7 +8,7 @@ use executor::{
     view,
 };
 
-use schema::inventory::DestinationState;
+use schema::{Inventory, inventory::DestinationState};
 
 use super::{Engine, destination::RecordReading, operation::Operation};
 
@@ -92,6 +92,20 @@ impl Engine {
 }
 
 impl Operation<'_> {
+    /// Takes the views away of destinations that are away.
+    pub(super) fn release_views(&self, inventory: &Inventory) {
+        let base = self.engine.base();
+        if let Some(destination) = &inventory.destination {
+            self.in_view(&base).release_view(destination);
+        }
+        for (name, other) in &inventory.others {
+            let view = self.engine.view_of(Some(name));
+            if let (Ok(view), Some(destination)) = (view, &other.destination) {
+                self.in_view(&view).release_view(destination);
+            }
+        }
+    }
+
     /// Takes the view away where the destination that it shows is away: it would keep the file system of
     /// a drive in use that was unmounted. What cannot be taken away is told by what is found of it.
     pub(super) fn release_view(&self, destination: &DestinationState) {

@@ -7,7 +7,11 @@ use schema::{
     plan::{Action, MarkStep, Rotation, Step},
 };
 
-use super::{report::run_result, session::Session};
+use super::{
+    report::conclude,
+    session::Session,
+    sessions::{InChain, Sessions},
+};
 use crate::{
     error::{Error, Result},
     event::{Context, Event},
@@ -20,12 +24,24 @@ use crate::{
 /// # Errors
 /// Those of the step.
 pub(super) fn do_step(
-    session: &mut Session<'_>,
+    sessions: &mut Sessions,
     plan: &Plan,
     step: &Step,
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
+    let session = sessions.of(step.of.as_ref())?;
+    let in_chain = InChain {
+        observer: context.observer,
+        step: &step.id,
+    };
+    let context = match &step.of {
+        Some(_) => Context {
+            observer: &in_chain,
+            ..context
+        },
+        None => context,
+    };
     let outcome = do_action(session, plan, step, report, context);
     let (made, deleted) = changed_snapshots(&step.action);
     if made.is_empty() && deleted.is_empty() {
@@ -79,17 +95,17 @@ fn changed_snapshots(action: &Action) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
 }
 
 fn do_action(
-    session: &mut Session<'_>,
+    session: &mut Session,
     plan: &Plan,
     step: &Step,
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let sealed = report.snapshot.clone();
+    let sealed = report.sealed_of(step.of.as_ref()).cloned();
     match &step.action {
         Action::Announce(announce) => Ok(steps::notify::run_announce_step(announce, context)),
         Action::PreScript(script) => {
-            steps::pre_script::run_pre_script_step(session.state, plan, &step.id, script, context)
+            steps::pre_script::run_pre_script_step(&session.state, plan, &step.id, script, context)
         }
         Action::PlanAgain => Err(Error::failed(
             "the rest of this run is planned by whoever runs all of it",
@@ -97,8 +113,8 @@ fn do_action(
         .hint("`backup apply` goes on with it")),
         Action::DestinationCheck(check) => {
             session.prepare(check, context)?;
-            let state = session.state;
-            steps::destination_check::remember_and_inspect(state, session.store()?, check)
+            let state = session.state.clone();
+            steps::destination_check::remember_and_inspect(&state, session.store()?, check)
         }
         Action::SpaceCheck(check) => {
             steps::space_check::run_space_check_step(session.store()?, check, context)
@@ -120,7 +136,8 @@ fn do_action(
                 .map_err(Error::on_destination)
         }
         Action::PostScript(script) => {
-            let environment = script_environment(plan, Some(run_result(report)), sealed.as_ref());
+            let result = conclude(plan, report.clone()).result;
+            let environment = script_environment(plan, Some(result), sealed.as_ref());
             let script = schema::plan::ScriptStep {
                 on_failure: OnPreBackupFailure::Abort,
                 ..script.clone()
@@ -128,9 +145,8 @@ fn do_action(
             steps::script::run_script_step(&step.id, &script, &environment, context)
         }
         Action::Notify(notify) => {
-            let mut so_far = report.clone();
+            let mut so_far = conclude(plan, report.clone());
             so_far.ended_at = context.clock.now();
-            so_far.result = run_result(report);
             // Where the destination is absent, only what this machine remembers is known.
             let now = context.clock.now();
             let remembered = || session.state.last_good(now).unwrap_or_default();
@@ -148,7 +164,7 @@ fn do_action(
             crate::restore::run_restore_step(session.store()?, restore, &context)
         }
         Action::CloudSync(sync) => {
-            let state = session.state;
+            let state = &session.state.clone();
             if let Some(live) = &sync.live {
                 return steps::cloud_sync::run_live_cloud_sync_step(
                     state,

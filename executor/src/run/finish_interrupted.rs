@@ -12,7 +12,7 @@ use schema::{
     plan::{Action, ScriptStep, Step},
 };
 
-use super::report::report_so_far;
+use super::report::{conclude, report_so_far};
 use crate::{
     error::{ErrorKind, Result},
     event::{Context, Event},
@@ -52,10 +52,11 @@ pub fn finish_interrupted(
         because: because.to_owned(),
     })?;
     let mut report = report_so_far(plan, &replay, at);
-    report.result = result;
     report
         .steps
         .extend(interrupted_step(&replay, because, &report));
+    let mut report = conclude(plan, report);
+    report.result = result;
     let interrupted = Interrupted {
         state,
         plan,

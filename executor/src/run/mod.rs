@@ -14,10 +14,12 @@ pub mod part;
 mod report;
 mod runner;
 mod session;
+mod sessions;
 mod step;
 pub(crate) mod systemd;
 
 pub use runner::{
     RunEnd, abandon_run, begin_delegated_run, begin_run, resume_delegated_run, resume_planned_run,
 };
+pub use sessions::Surveys;
 pub use systemd::Systemd;

@@ -7,8 +7,8 @@ use schema::{
 };
 
 use super::{
-    report::{report_so_far, run_result},
-    session::Session,
+    report::{conclude, report_so_far},
+    sessions::Sessions,
     step::run_step,
 };
 use crate::{
@@ -57,16 +57,11 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
 /// # Errors
 /// As [`crate::run::begin_run`]; a refusal where the part has nothing left to do, or not yet.
 pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
-    let (mut journal, replay) = state.part_journal(&plan.run_id)?;
+    let (mut journal, mut replay) = state.part_journal(&plan.run_id)?;
     let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
     may_begin(plan, group, part, &replay)?;
-    let mut session = Session::new(state, plan);
-    if replay
-        .outcome("destination-check")
-        .is_some_and(|outcome| outcome.status.serves())
-    {
-        session.store()?;
-    }
+    let mut sessions = Sessions::new(state, plan);
+    sessions.reopen(plan, &mut journal, &mut replay, context)?;
     context.observer.event(Event::RunStarted {
         run_id: &plan.run_id,
         continued: replay.running().is_some(),
@@ -74,7 +69,7 @@ pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>)
     let mut report = report_so_far(plan, &replay, context.clock.now());
     for step in group {
         let done = run_step(
-            &mut session,
+            &mut sessions,
             plan,
             step,
             &mut journal,
@@ -82,7 +77,7 @@ pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>)
             &report,
             context,
         )?;
-        if done.outcome.sealed.is_some() {
+        if done.outcome.sealed.is_some() && step.of.is_none() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
         report.steps.push(done);
@@ -90,8 +85,7 @@ pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>)
     report.ended_at = context.clock.now();
     let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
     report.steps.retain(of_part);
-    report.result = run_result(&report);
-    Ok(report)
+    Ok(conclude(plan, report))
 }
 
 /// Whether the group of steps of a part may be done now.

@@ -3,9 +3,8 @@
 use chrono::{DateTime, FixedOffset};
 use schema::{
     Plan, Report, RunResult,
-    finding::Severity,
-    journal::{JournalEvent, REPORT_FORMAT_VERSION, Status, StepReport},
-    plan::{Step, only_tells},
+    journal::{JournalEvent, REPORT_FORMAT_VERSION, StepReport},
+    plan::{Step, chain::split_id, only_tells},
 };
 
 use crate::journal::Replay;
@@ -29,7 +28,7 @@ pub(super) fn empty_report(plan: &Plan, replay: &Replay, now: DateTime<FixedOffs
         ended_at: now,
         result: RunResult::Interrupted,
         only: plan.only,
-        only_of: Vec::new(),
+        only_of: plan.only_of.clone(),
         snapshot: None,
         findings: plan.findings.clone(),
         steps: Vec::new(),
@@ -51,8 +50,10 @@ pub(super) fn report_so_far(plan: &Plan, replay: &Replay, now: DateTime<FixedOff
             })
         })
         .collect();
+    let of_base = |step: &&StepReport| split_id(&step.step).1.is_none();
+    let mut base = steps.iter().filter(of_base);
     Report {
-        snapshot: steps.iter().find_map(|step| step.outcome.sealed.clone()),
+        snapshot: base.find_map(|step| step.outcome.sealed.clone()),
         steps,
         ..empty_report(plan, replay, now)
     }
@@ -68,28 +69,24 @@ pub(super) fn unmet_need<'a>(step: &'a Step, report: &Report) -> Option<&'a Stri
     })
 }
 
-/// How a run ended, from how its steps did. A notification never changes it.
-pub(super) fn run_result(report: &Report) -> RunResult {
-    let severity = report.findings.iter().map(|finding| finding.severity).max();
-    if severity == Some(Severity::Refusal) {
-        return RunResult::Refused;
+/// A report with how the run ended, from how its steps did; in a run for several destinations for each of
+/// them as well. A notification never changes it.
+pub(super) fn conclude(plan: &Plan, mut report: Report) -> Report {
+    if plan.chains.is_empty() {
+        let severity = report.findings.iter().map(|finding| finding.severity).max();
+        let steps = report.steps.iter().filter(|done| !only_tells(&done.step));
+        report.result = RunResult::of_steps(severity, steps.map(|done| done.outcome.status).max());
+        return report;
     }
-    let worst = report
-        .steps
-        .iter()
-        .filter(|done| !only_tells(&done.step))
-        .map(|done| done.outcome.status)
-        .max();
-    match worst {
-        Some(Status::Failed) => RunResult::Failed,
-        Some(Status::Refused) => RunResult::Refused,
-        // What could be done without what is waited for is done.
-        _ if severity == Some(Severity::Deferral) => RunResult::Deferred,
-        Some(Status::Deferred) => RunResult::Deferred,
-        Some(Status::Incomplete) => RunResult::Incomplete,
-        Some(Status::Skipped | Status::Succeeded) | None => match severity {
-            Some(Severity::Warning) => RunResult::Incomplete,
-            _ => RunResult::Success,
-        },
-    }
+    let taking_part: Vec<_> = plan
+        .taking_part()
+        .into_iter()
+        .map(|of| {
+            let chain = of.as_ref().and_then(|of| plan.chains.get(of));
+            let findings = chain.map(|chain| chain.findings.clone());
+            (of, findings.unwrap_or_default())
+        })
+        .collect();
+    report.conclude(&taking_part);
+    report
 }

@@ -11,8 +11,8 @@ use schema::{
 
 use super::{
     delegation::{Delegation, hand_over},
-    report::{empty_report, run_result, unmet_need},
-    session::Session,
+    report::{conclude, empty_report, unmet_need},
+    sessions::{Sessions, Surveys, end_step},
     step::run_step,
 };
 use crate::{
@@ -20,7 +20,6 @@ use crate::{
     event::{Context, Event},
     journal::{Journal, Replay},
     state_dir::StateDir,
-    survey::Survey,
 };
 
 /// Where a run has come to.
@@ -49,7 +48,7 @@ impl RunEnd {
 
 /// Runs a new plan to its end.
 ///
-/// `survey` is what the inventory's sources were found to hold; the snapshot is built from it, so
+/// `surveys` are what the inventory's sources were found to hold; the snapshots are built from them, so
 /// that they are not walked again, unless a script runs first that may change them.
 ///
 /// # Errors
@@ -59,16 +58,18 @@ pub fn begin_run(
     state: &StateDir,
     config: &Config,
     inventory: &Inventory,
-    survey: Option<Survey>,
+    surveys: Surveys,
     plan: &Plan,
     context: Context<'_>,
 ) -> Result<RunEnd> {
     let journal = state.begin(config, inventory, plan)?;
-    let mut session = Session::new(state, plan);
+    let mut sessions = Sessions::new(state, plan);
     let scripted = |step: &Step| matches!(step.action, Action::PreScript(_));
-    session.survey = survey.filter(|_| !plan.steps.iter().any(scripted));
+    if !plan.steps.iter().any(scripted) {
+        sessions.take_surveys(surveys);
+    }
     let found = (journal, Replay::default());
-    run_steps(session, plan, found, Replay::default(), None, context)
+    run_steps(sessions, plan, found, Replay::default(), None, context)
 }
 
 /// As [`begin_run`], but a unit of its own does each part, by [`Delegation`].
@@ -84,12 +85,14 @@ pub fn begin_delegated_run(
     context: Context<'_>,
 ) -> Result<RunEnd> {
     let journal = state.begin(config, inventory, plan)?;
-    let session = Session::new(state, plan);
+    let sessions = Sessions::new(state, plan);
     let (found, before) = ((journal, Replay::default()), Replay::default());
-    run_steps(session, plan, found, before, Some(delegation), context)
+    run_steps(sessions, plan, found, before, Some(delegation), context)
 }
 
 /// Continues a run that was begun and not ended; with `delegation` a unit of its own does each part.
+/// `given_up` are steps that are not done any more, each with how it ends: those of a destination that is
+/// away or planned anew, without which the others go on.
 ///
 /// # Errors
 /// As [`begin_delegated_run`].
@@ -97,9 +100,16 @@ pub fn resume_delegated_run(
     state: &StateDir,
     plan: &Plan,
     delegation: Option<Delegation<'_>>,
+    given_up: Vec<(String, Outcome)>,
     context: Context<'_>,
 ) -> Result<RunEnd> {
     let before = state.replay(&plan.run_id)?;
+    if !given_up.is_empty() {
+        let (mut journal, mut replay) = state.journal(&plan.run_id)?;
+        for (step, outcome) in given_up {
+            end_step(&step, outcome, (&mut journal, &mut replay), context)?;
+        }
+    }
     resume_run(state, plan, delegation, before, context)
 }
 
@@ -112,16 +122,11 @@ fn resume_run(
     context: Context<'_>,
 ) -> Result<RunEnd> {
     // An absent destination must not end the run that waits for it.
-    let (journal, replay) = state.journal(&plan.run_id)?;
-    if replay
-        .outcome("destination-check")
-        .is_some_and(|outcome| outcome.status.serves())
-    {
-        Session::new(state, plan).store()?;
-    }
-    let session = Session::new(state, plan);
+    let (mut journal, mut replay) = state.journal(&plan.run_id)?;
+    let mut sessions = Sessions::new(state, plan);
+    sessions.reopen(plan, &mut journal, &mut replay, context)?;
     run_steps(
-        session,
+        sessions,
         plan,
         (journal, replay),
         before,
@@ -185,7 +190,7 @@ pub fn abandon_run(
 
 /// Goes through the steps of a plan, one after the other, to its report.
 fn run_steps(
-    mut session: Session<'_>,
+    mut sessions: Sessions,
     plan: &Plan,
     (mut journal, mut replay): (Journal, Replay),
     before: Replay,
@@ -224,10 +229,11 @@ fn run_steps(
             && replay.outcome(&step.id).is_none()
             && unmet_need(step, &report).is_none()
         {
-            (journal, replay) = hand_over(session.state, plan, step, journal, delegation, context)?;
+            (journal, replay) =
+                hand_over(&sessions.state, plan, step, journal, delegation, context)?;
         }
         let mut done = run_step(
-            &mut session,
+            &mut sessions,
             plan,
             step,
             &mut journal,
@@ -239,22 +245,23 @@ fn run_steps(
         if before.outcome(&step.id).is_none() {
             done.started_at = done.started_at.or_else(|| replay.started(&step.id));
         }
-        if done.outcome.sealed.is_some() {
+        if done.outcome.sealed.is_some() && step.of.is_none() {
             report.snapshot.clone_from(&done.outcome.sealed);
         }
         report.steps.push(done);
     }
-    session.refresh_view();
+    sessions.refresh_views();
+    let mut report = conclude(plan, report);
     report.ended_at = context.clock.now();
-    report.result = replay.result().unwrap_or_else(|| run_result(&report));
+    report.result = replay.result().unwrap_or(report.result);
     if replay.result().is_none() {
         journal.append(&JournalEvent::RunEnded {
             at: report.ended_at,
             result: report.result,
         })?;
     }
-    session.state.end(&report)?;
-    session.state.forget_old_runs(context)?;
+    sessions.state.end(&report)?;
+    sessions.state.forget_old_runs(context)?;
     Ok(RunEnd::Ended(Box::new(report)))
 }
 

@@ -1,8 +1,9 @@
-//! What the steps of one run share: the state directory, the open destination with its lock, and the
-//! survey of the sources.
+//! What the steps for one destination share: the state directory, the open destination with its lock,
+//! and the survey of the sources.
 
 use schema::{
     Digest, Plan, SnapshotId,
+    config::DestinationName,
     journal::Outcome,
     plan::{Action, DestinationCheckStep, RepairStep},
 };
@@ -19,23 +20,26 @@ use crate::{
     view,
 };
 
-/// What the steps of one run share.
-pub(super) struct Session<'a> {
-    /// The state directory.
-    pub(super) state: &'a StateDir,
+/// What the steps for one destination share.
+pub(super) struct Session {
+    /// The state directory, as this destination sees it.
+    pub(super) state: StateDir,
     destination: Option<DestinationCheckStep>,
     open: Option<(Store, Option<Lock>)>,
     /// What the sources were found to hold, for the first step that asks.
     pub(super) survey: Option<Survey>,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(state: &'a StateDir, plan: &Plan) -> Self {
-        let destination = plan.steps.iter().find_map(|step| match &step.action {
-            Action::DestinationCheck(check) => Some(check.clone()),
-            Action::CloudSync(sync) => sync.destination.clone(),
-            _ => None,
-        });
+impl Session {
+    pub(super) fn new(state: StateDir, plan: &Plan, of: Option<&DestinationName>) -> Self {
+        let own = plan.steps.iter().filter(|step| step.of.as_ref() == of);
+        let destination = own
+            .map(|step| &step.action)
+            .find_map(|action| match action {
+                Action::DestinationCheck(check) => Some(check.clone()),
+                Action::CloudSync(sync) => sync.destination.clone(),
+                _ => None,
+            });
         Self {
             state,
             destination,
@@ -56,6 +60,11 @@ impl<'a> Session<'a> {
         let store = destination::prepare_destination(step, context)?;
         self.open = Some(lock_destination(self.state.with_kept_digests(store))?);
         Ok(())
+    }
+
+    /// Lets go of the destination.
+    pub(super) fn close(&mut self) {
+        self.open = None;
     }
 
     /// The destination; opened again, and checked, in a run that was continued.
@@ -79,7 +88,7 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Session<'_> {
+impl Session {
     /// Keeps the digests of the manifests of these snapshots, which this run made or a person vouched
     /// for, and forgets those of snapshots that are gone. Gives those whose manifest was another one.
     ///
@@ -91,7 +100,7 @@ impl Session<'_> {
         deleted: &[SnapshotId],
         context: Context<'_>,
     ) -> Result<Vec<SnapshotId>> {
-        let state = self.state;
+        let state = self.state.clone();
         let now = context.clock.now();
         let Some((store, _)) = self.open.as_mut() else {
             return Ok(Vec::new());
@@ -135,7 +144,7 @@ impl Session<'_> {
         step: &RepairStep,
         context: Context<'_>,
     ) -> Result<Outcome> {
-        let state = self.state;
+        let state = self.state.clone();
         let store = self.store()?;
         let destination = store.destination().ok().flatten();
         let keep = |id: SnapshotId| {

@@ -6,7 +6,11 @@ use schema::{
     plan::Step,
 };
 
-use super::{dispatch::do_step, report::unmet_need, session::Session};
+use super::{
+    dispatch::do_step,
+    report::unmet_need,
+    sessions::{Sessions, outcome_in_chain},
+};
 use crate::{
     error::Result,
     event::{Context, Event},
@@ -15,7 +19,7 @@ use crate::{
 
 /// Runs one step, or says how it ended before.
 pub(super) fn run_step(
-    session: &mut Session<'_>,
+    sessions: &mut Sessions,
     plan: &Plan,
     step: &Step,
     journal: &mut Journal,
@@ -49,14 +53,11 @@ pub(super) fn run_step(
         context
             .observer
             .event(Event::StepStarted { step: &step.id });
-        match do_step(session, plan, step, report, context) {
+        match do_step(sessions, plan, step, report, context) {
             Ok(outcome) => outcome,
-            Err(error) => match error.kind.step_status() {
+            Err(error) => match outcome_in_chain(plan, &error) {
                 None => return Err(error),
-                Some(status) => Outcome {
-                    unusable_basis: error.is_of_basis().then(|| error.message.clone()),
-                    ..error.into_outcome(status)
-                },
+                Some(outcome) => outcome,
             },
         }
     };

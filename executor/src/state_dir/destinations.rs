@@ -1,6 +1,6 @@
 //! The destinations that this machine has used.
 
-use schema::Plan;
+use schema::{Plan, plan::chain::chain_id};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,7 +29,7 @@ impl StateDir {
     }
 
     fn known(&self) -> Result<Option<Destinations>> {
-        read_json(&self.dir, DESTINATIONS, &self.named(DESTINATIONS))
+        self.read_own(DESTINATIONS)
     }
 
     /// Remembers a destination.
@@ -60,11 +60,13 @@ impl StateDir {
             let (Some(plan), Some(report)) = (plan, report) else {
                 continue;
             };
+            let id = chain_id("destination-check", self.of.as_ref());
             let checked = report
                 .steps
                 .iter()
-                .any(|step| step.step == "destination-check" && step.outcome.status.serves());
-            let check = plan.steps.iter().find_map(|step| match &step.action {
+                .any(|step| step.step == id && step.outcome.status.serves());
+            let mut own = plan.steps.iter().filter(|step| step.of == self.of);
+            let check = own.find_map(|step| match &step.action {
                 schema::plan::Action::DestinationCheck(check) => Some(check),
                 _ => None,
             });

@@ -11,6 +11,7 @@ use super::{
 use crate::{error::Result, store::read_json};
 use schema::{
     Finding, Plan, Report,
+    config::DestinationName,
     drill::Drill,
     health::{self, EndedRun, Health, SpaceSample},
     plan::{Action, Step},
@@ -40,7 +41,7 @@ impl StateDir {
         }
         let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
         let report = read_json::<Report>(&run, REPORT, &at).ok()??;
-        Some(EndedRun::of(&report))
+        Some(EndedRun::of(&self.seen_in(report)?))
     }
 
     /// What the last run that looked at the sources noticed of them, and what holds until a person
@@ -55,7 +56,8 @@ impl StateDir {
                 continue;
             };
             let at = self.named(&format!("{RUNS}/{name}/{REPORT}"));
-            if let Ok(Some(report)) = read_json::<Report>(&run, REPORT, &at) {
+            let report: Option<Report> = read_json(&run, REPORT, &at).unwrap_or_default();
+            if let Some(report) = report.and_then(|report| self.seen_in(report)) {
                 found = health::standing(&report);
             }
             if found.is_some() {
@@ -81,6 +83,9 @@ impl StateDir {
                 let live = |step: &Step| matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some());
                 plan.snapshot().is_some() || plan.steps.iter().any(live)
             };
+            let name = self.of.clone();
+            let name = name.unwrap_or_else(|| DestinationName::new(DestinationName::LOCAL));
+            let plan = plan.and_then(|plan| plan.chain(&name));
             let plan = plan.filter(|plan| !is_maintenance(plan) && looks(plan));
             if let Some(plan) = plan {
                 let mut findings = plan.findings.into_iter();

@@ -4,6 +4,7 @@
 //! used; `verified.json` what was found of each, `sealed.json` the digests of manifests that were
 //! sealed there; `record-index/` spares reading records again; `drill.json` and `health.json` what the last drill and the last health check
 //! came to;
+//! `destinations/<name>/` has what is remembered of one named destination alone;
 //! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
 //! process of it.
 
@@ -13,6 +14,7 @@ mod files;
 mod history;
 mod kept_digests;
 mod notified;
+mod of_destination;
 mod open;
 mod part_journal;
 mod record_index;

@@ -87,14 +87,22 @@ impl StateDir {
     ) -> Result<()> {
         match value {
             Some(value) => self.keep(name, value),
-            None => match self.dir.remove_file(OsStr::new(name)) {
+            None => match self.remove_own(name) {
                 // A folder of that name says nothing.
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
                 Err(error) => {
-                    let path = self.named(name);
+                    let path = self.named(&self.own_path(name));
                     Err(Error::io("remove", path.as_bytes(), error))
                 }
             },
+        }
+    }
+
+    fn remove_own(&self, name: &str) -> std::result::Result<(), Errno> {
+        match (&self.of, self.own_folder()) {
+            (None, _) => self.dir.remove_file(OsStr::new(name)),
+            (Some(_), Ok(Some(own))) => own.remove_file(OsStr::new(name)),
+            (Some(_), _) => Err(Errno::NOENT),
         }
     }
 }

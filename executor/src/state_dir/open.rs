@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::FailureCode;
+use schema::{FailureCode, config::DestinationName};
 
 use super::{record_index, remotes};
 use crate::{
@@ -39,7 +39,9 @@ pub struct StateDir {
     pub(super) dir: Arc<Dir>,
     /// The numbers of runs that were read of it, by name: a run keeps the one that it was begun with.
     pub(super) numbers: Arc<Mutex<HashMap<String, (u64, Nanos)>>>,
-    path: String,
+    /// The named destination whose view this is.
+    pub(super) of: Option<DestinationName>,
+    pub(super) path: String,
 }
 
 impl StateDir {
@@ -68,6 +70,7 @@ impl StateDir {
             None => Ok(Some(Self {
                 dir: Arc::new(dir),
                 numbers: Arc::default(),
+                of: None,
                 path: named,
             })),
         }

@@ -4,10 +4,12 @@
 //! Runs of earlier versions have no summary; one that is damaged, of another run or of another inventory
 //! than the one beside it is none. Then plan and inventory are read.
 
-use std::ffi::OsStr;
+use std::{collections::BTreeMap, ffi::OsStr};
 
 use chrono::{DateTime, FixedOffset};
-use schema::{Inventory, Plan, health::SpaceSample};
+use schema::{
+    Inventory, Plan, config::DestinationName, health::SpaceSample, inventory::DestinationState,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -36,6 +38,9 @@ pub(super) struct RunSummary {
     /// The destination that it found; none where there was none with a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<RoomFound>,
+    /// The same of the named destinations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rooms: Vec<RoomFound>,
 }
 
 /// How much room a run found on a destination.
@@ -50,6 +55,13 @@ struct RoomFound {
 #[derive(Deserialize)]
 struct Room {
     taken_at: DateTime<FixedOffset>,
+    destination: Option<Destination>,
+    #[serde(default)]
+    others: BTreeMap<DestinationName, Other>,
+}
+
+#[derive(Deserialize)]
+struct Other {
     destination: Option<Destination>,
 }
 
@@ -66,20 +78,22 @@ struct Record {
 
 impl RunSummary {
     fn of(inventory: &Inventory, file: (u64, i64), plan: &Plan) -> Self {
-        let found = inventory.destination.as_ref();
-        let room = found.and_then(|found| {
+        let room_of = |found: &DestinationState| {
             Some(RoomFound {
                 destination: found.record.as_ref()?.id.clone(),
                 free_bytes: found.free_bytes,
             })
-        });
+        };
+        let others = inventory.others.values();
+        let others = others.filter_map(|other| other.destination.as_ref());
         Self {
             run_id: plan.run_id.clone(),
             is_maintenance: is_maintenance(plan),
             backs_up: backs_up(plan),
             taken_at: inventory.taken_at,
             inventory: file,
-            room,
+            room: inventory.destination.as_ref().and_then(room_of),
+            rooms: others.filter_map(room_of).collect(),
         }
     }
 }
@@ -121,20 +135,29 @@ impl StateDir {
         name: &str,
         destination: &str,
     ) -> Option<SpaceSample> {
-        let (at, found, free_bytes) = match self.run_summary(run, name) {
+        let (at, mut rooms) = match self.run_summary(run, name) {
             Some(summary) => {
-                let room = summary.room?;
-                (summary.taken_at, room.destination, room.free_bytes)
+                let rooms = summary.room.into_iter().chain(summary.rooms);
+                (summary.taken_at, rooms.collect::<Vec<_>>())
             }
             None => {
                 let path = self.named(&format!("{RUNS}/{name}/{INVENTORY}"));
                 let room: Option<Room> = read_json(run, INVENTORY, &path).unwrap_or_default();
                 let room = room?;
-                let found = room.destination?;
-                (room.taken_at, found.record?.id, found.free_bytes)
+                let others = room.others.into_values().map(|other| other.destination);
+                let found = [room.destination].into_iter().chain(others).flatten();
+                let rooms = found.filter_map(|found| {
+                    Some(RoomFound {
+                        destination: found.record?.id,
+                        free_bytes: found.free_bytes,
+                    })
+                });
+                (room.taken_at, rooms.collect())
             }
         };
-        (found == destination).then_some(SpaceSample { at, free_bytes })
+        rooms.retain(|room| room.destination == destination);
+        let free_bytes = rooms.first()?.free_bytes;
+        Some(SpaceSample { at, free_bytes })
     }
 }
 

@@ -206,8 +206,10 @@ impl StateDir {
             if !self.is_backup(&run, &name) {
                 continue;
             }
-            if let Ok(Some(report)) = read_json(&run, REPORT, &at(REPORT)) {
-                return Ok(Some(report));
+            let report: Option<Report> = read_json(&run, REPORT, &at(REPORT)).unwrap_or_default();
+            let report = report.and_then(|report| self.seen_in(report));
+            if report.is_some() {
+                return Ok(report);
             }
         }
         Ok(None)
@@ -228,7 +230,7 @@ impl StateDir {
                 continue;
             };
             if self.is_backup(&run, &name) {
-                reports.push(report);
+                reports.extend(self.seen_in(report));
             }
         }
         Ok(reports)
@@ -253,8 +255,17 @@ impl StateDir {
         Ok(())
     }
 
-    /// Whether a run sealed a good snapshot or made a copy in the cloud, and none of those after it did.
+    /// Whether a run sealed a good snapshot or made a copy in the cloud, and none of those after it did; for
+    /// any of the destinations.
     fn tells_of_the_newest(&self, name: &str, later: &[String]) -> bool {
+        let named = self.named_destinations();
+        let views = named.iter().map(Some).chain([None]);
+        views
+            .map(|of| self.of_destination(of))
+            .any(|view| view.tells_of_own_newest(name, later))
+    }
+
+    fn tells_of_own_newest(&self, name: &str, later: &[String]) -> bool {
         let Some(run) = self.ended_run(name) else {
             return false;
         };
@@ -343,16 +354,21 @@ impl StateDir {
 /// An inventory as it is kept: a hundred are, so that of many snapshots it does not say what each shares
 /// with which.
 fn kept_of(inventory: &Inventory) -> Cow<'_, Inventory> {
-    let found = inventory.destination.iter();
+    let others = inventory.others.values();
+    let others = others.filter_map(|other| other.destination.as_ref());
+    let found = inventory.destination.iter().chain(others);
     let records = found.flat_map(|found| found.snapshots.iter().map(|one| &one.record));
     let shares = records.map(|record| record.stored_by.len() + record.files_stored_by.len());
     if shares.sum::<usize>() <= MOST_SHARES {
         return Cow::Borrowed(inventory);
     }
     let mut kept = inventory.clone();
+    let others = kept.others.values_mut();
+    let others = others.filter_map(|other| other.destination.as_mut());
     for snapshot in kept
         .destination
         .iter_mut()
+        .chain(others)
         .flat_map(|found| &mut found.snapshots)
     {
         snapshot.record.forget_shares();

@@ -20,6 +20,7 @@ use super::{
     files::{DESTINATIONS, RUNS, SEALED, VERIFIED},
     history::{DRILL, HEALTH},
     notified::{DEFERRALS, TOLD_ERROR, TRIES},
+    of_destination::OF,
     open::StateDir,
     remotes::damaged_remotes,
     verified::Verified,
@@ -36,7 +37,17 @@ const LEAST_INODES: u64 = 16;
 impl StateDir {
     /// What a file remembers; nothing where it is missing or damaged.
     pub(super) fn recall<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        read_json(&self.dir, name, &self.named(name)).unwrap_or_default()
+        self.read_own(name).unwrap_or_default()
+    }
+
+    /// Reads a small file of this destination.
+    pub(super) fn read_own<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.named(&self.own_path(name));
+        match (&self.of, self.own_folder()?) {
+            (None, _) => read_json(&self.dir, name, &path),
+            (Some(_), Some(own)) => read_json(&own, name, &path),
+            (Some(_), None) => Ok(None),
+        }
     }
 
     /// Replaces what a file remembers; a damaged one is set aside.
@@ -45,11 +56,13 @@ impl StateDir {
         name: &str,
         value: &T,
     ) -> Result<()> {
-        let there: Result<Option<T>> = read_json(&self.dir, name, &self.named(name));
+        let own = self.own_folder_or_new()?;
+        let there: Result<Option<T>> = self.read_own(name);
         if there.is_err() {
-            self.set_aside(name)?;
+            self.set_aside(&self.own_path(name))?;
         }
-        write_json(&self.dir, name, &self.named(name), value)
+        let dir = own.as_ref().unwrap_or(&self.dir);
+        write_json(dir, name, &self.named(&self.own_path(name)), value)
     }
 
     /// Files that cannot be read, each with the reason. Writes nothing.
@@ -109,12 +122,23 @@ impl StateDir {
     /// Fails if the state directory cannot be written.
     pub(super) fn mend(&self) -> Result<()> {
         for (name, _) in self.damaged() {
-            let known = (name == DESTINATIONS).then(|| self.used_destinations());
+            let owner = match name
+                .strip_prefix(OF)
+                .and_then(|rest| rest.strip_prefix('/'))
+            {
+                None => self.of_destination(None),
+                Some(rest) => {
+                    let of = rest.split('/').next().unwrap_or_default().parse().ok();
+                    self.of_destination(of.as_ref())
+                }
+            };
+            let is_list = name == owner.own_path(DESTINATIONS);
+            let known = is_list.then(|| owner.used_destinations());
             self.set_aside(&name)?;
             if let Some(known) = known.transpose()?
                 && !known.is_empty()
             {
-                self.keep(DESTINATIONS, &Destinations { known })?;
+                owner.keep(DESTINATIONS, &Destinations { known })?;
             }
         }
         Ok(())
@@ -125,23 +149,35 @@ impl StateDir {
             state: &StateDir,
             name: &str,
         ) -> Option<(String, String)> {
-            let read: Result<Option<T>> = read_json(&state.dir, name, &state.named(name));
-            read.err().map(|error| (name.to_owned(), error.message))
+            let read: Result<Option<T>> = state.read_own(name);
+            let error = read.err()?;
+            Some((state.own_path(name), error.message))
         }
+        let base = self.of_destination(None);
+        let of = |state: &Self| {
+            [
+                inspect_file::<Destinations>(state, DESTINATIONS),
+                inspect_file::<Health>(state, HEALTH),
+                inspect_file::<Tries>(state, TRIES),
+            ]
+        };
         let all = [
-            inspect_file::<Destinations>(self, DESTINATIONS),
-            inspect_file::<Verified>(self, VERIFIED),
+            inspect_file::<Destinations>(&base, DESTINATIONS),
+            inspect_file::<Verified>(&base, VERIFIED),
             // It grows with the snapshots, and is parsed already.
             self.read_sealed()
                 .err()
                 .map(|error| (SEALED.to_owned(), error.message)),
-            inspect_file::<Health>(self, HEALTH),
-            inspect_file::<Drill>(self, DRILL),
-            inspect_file::<Deferrals>(self, DEFERRALS),
-            inspect_file::<NotifiedError>(self, TOLD_ERROR),
-            inspect_file::<Tries>(self, TRIES),
+            inspect_file::<Health>(&base, HEALTH),
+            inspect_file::<Drill>(&base, DRILL),
+            inspect_file::<Deferrals>(&base, DEFERRALS),
+            inspect_file::<NotifiedError>(&base, TOLD_ERROR),
+            inspect_file::<Tries>(&base, TRIES),
         ];
         let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();
+        for name in self.named_destinations() {
+            all.extend(of(&self.of_destination(Some(&name))).into_iter().flatten());
+        }
         if let Err(Errno::NOTDIR | Errno::LOOP) = self.dir.folder(OsStr::new(RUNS)) {
             all.push((
                 RUNS.to_owned(),

@@ -240,6 +240,34 @@ impl Report {
         self.result = RunResult::of_all(&results);
     }
 
+    /// The report of a run that came after another one of the same call, with what that one did for the
+    /// destinations that this one was not for.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        let is_left = |step: &&StepReport| {
+            let name = split_id(&step.step).1.map(DestinationName::new);
+            match name {
+                Some(name) => !self.destinations.contains_key(&name),
+                None => {
+                    is_frame(step) || !self.destinations.keys().any(DestinationName::is_predefined)
+                }
+            }
+        };
+        let steps: Vec<StepReport> = before.steps.iter().filter(is_left).cloned().collect();
+        self.steps.splice(0..0, steps);
+        for (name, chain) in &before.destinations {
+            self.destinations
+                .entry(name.clone())
+                .or_insert_with(|| chain.clone());
+        }
+        self.snapshot = self.snapshot.or_else(|| before.snapshot.clone());
+        let of_frame = RunResult::of_steps(None, self.worst(is_frame));
+        let results = self.destinations.values().map(|one| one.result);
+        let results: Vec<RunResult> = results.chain(not_served(of_frame)).collect();
+        self.result = RunResult::of_all(&results);
+        self
+    }
+
     fn result_of(
         &self,
         severity: Option<Severity>,

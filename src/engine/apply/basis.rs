@@ -35,6 +35,19 @@ impl Operation<'_> {
 
     /// Remembers which manifests cannot be used, so that whoever only looks knows it, too.
     pub(super) fn remember_manifests(&self, state: &StateDir, inventory: &Inventory) -> Result<()> {
+        if self.engine.config.destinations.is_empty() {
+            return self.remember_own_manifests(state, inventory);
+        }
+        self.for_each_view(|view, of| match of {
+            None => view.remember_own_manifests(state, inventory),
+            Some(name) if inventory.others.contains_key(name) => {
+                view.remember_own_manifests(state, &inventory.view(name))
+            }
+            Some(_) => Ok(()),
+        })
+    }
+
+    fn remember_own_manifests(&self, state: &StateDir, inventory: &Inventory) -> Result<()> {
         if let (Some(destination), Some(store)) =
             (&inventory.destination, self.engine.open_store()?)
         {
@@ -52,6 +65,10 @@ impl Operation<'_> {
     /// # Errors
     /// Fails if the destination cannot be looked at.
     pub(in crate::engine) fn take_over_before(&self, state: &StateDir) -> Result<()> {
+        self.for_each_view(|view, _| view.take_over_own_before(state))
+    }
+
+    fn take_over_own_before(&self, state: &StateDir) -> Result<()> {
         match self.engine.open_store()? {
             Some(store) if store.kept.is_empty() => {
                 let destination = self.look_at_destination()?;

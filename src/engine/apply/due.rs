@@ -10,16 +10,48 @@ use planner::{
     notices::TimerCall,
     schedule,
 };
-use schema::{Finding, RunResult, inventory::Power, tries::Tries};
+use schema::{Finding, RunResult, config::DestinationName, inventory::Power, tries::Tries};
 
 use super::{ApplyOutcome, NotBegun, RunOutcome};
-use crate::engine::operation::Operation;
+use crate::engine::{
+    Wanted,
+    operation::Operation,
+    views::{base_names, name_of},
+};
 
 type Time = DateTime<FixedOffset>;
 
 impl Operation<'_> {
-    /// Asks whether anything is due now.
-    pub(super) fn ask_due(&self, timer: TimerCall) -> Result<Decision> {
+    /// Asks whether anything is due now, and for which destinations where there are several.
+    pub(super) fn ask_due(&self, timer: TimerCall, wanted: &mut Wanted) -> Result<Decision> {
+        let named = self.engine.named();
+        let state = self.engine.state()?;
+        let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
+        if named.is_empty() || unfinished.flatten().is_some() {
+            return self.ask_own_due(timer);
+        }
+        let mut asked = Vec::new();
+        let base = self.engine.has_base().then_some(None);
+        for of in base.into_iter().chain(named.into_iter().map(Some)) {
+            let engine = self.engine.view_of(of.as_ref())?;
+            let decision = self.in_view(&engine).ask_own_due(timer)?;
+            asked.push((of, decision));
+        }
+        let (decision, due) = due::decide_for_all(asked);
+        for (of, decision) in due {
+            match (of, decision) {
+                (Some(name), _) => wanted.names.push(name),
+                (None, Decision::Run(Some(part))) => {
+                    wanted.names.extend(Wanted::of_part(part).names)
+                }
+                (None, _) => wanted.names.extend(base_names(&self.engine.config)),
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Asks whether anything is due now for the only destination, or for the one whose view this is.
+    fn ask_own_due(&self, timer: TimerCall) -> Result<Decision> {
         let config = &self.engine.config;
         let now = self.now;
         let state = self.engine.state()?;
@@ -46,6 +78,8 @@ impl Operation<'_> {
             };
             return match due::decide_continuation(config, &past, &waiting, now) {
                 Some(decision) => Ok(decision),
+                // Of several, those that are there are served.
+                None if !self.engine.config.destinations.is_empty() => Ok(Decision::Run(None)),
                 None => Ok(due::decide_by_absence(config, self.absence()?)),
             };
         }
@@ -87,42 +121,67 @@ impl Operation<'_> {
     /// is tried again at growing distances too.
     pub(super) fn count_timer_run(
         &self,
+        wanted: &Wanted,
         run: impl FnOnce() -> Result<ApplyOutcome>,
     ) -> Result<ApplyOutcome> {
         let state = self.engine.state_or_new()?;
-        let before = state.tries();
-        let since = schedule::due_since(&self.engine.config, self.now);
-        state.remember_tries(Some(Tries::one_more(before, since, self.now)))?;
+        let mut counted = Vec::new();
+        let named = self.engine.named();
+        let named = named.into_iter().filter(|name| wanted.has(name)).map(Some);
+        let base = (wanted.has_base() || self.engine.named().is_empty()).then_some(None);
+        for of in base.into_iter().chain(named) {
+            let engine = self.engine.view_of(of.as_ref())?;
+            let own = state.of_destination(of.as_ref());
+            let before = own.tries();
+            let since = schedule::due_since(&engine.config, self.now);
+            own.remember_tries(Some(Tries::one_more(before, since, self.now)))?;
+            counted.push((of, own, before));
+        }
         let ended = run();
-        let last = match &ended {
-            Ok(ApplyOutcome::Run(RunOutcome::Ended(report)))
-                if report.result == RunResult::Refused =>
-            {
-                state.last_report()?
-            }
+        for (of, own, before) in counted {
+            self.count_end(of.as_ref(), &own, before, &ended)?;
+        }
+        ended
+    }
+
+    /// Counts how a run ended that a timer began, for one destination.
+    fn count_end(
+        &self,
+        of: Option<&DestinationName>,
+        state: &StateDir,
+        before: Option<Tries>,
+        ended: &Result<ApplyOutcome>,
+    ) -> Result<()> {
+        let own_report = match ended {
+            Ok(ApplyOutcome::Run(RunOutcome::Ended(report))) => report.chain(&name_of(of)),
             _ => None,
         };
-        let end = match &ended {
-            Ok(ApplyOutcome::Run(RunOutcome::Ended(report))) => match report.result {
+        let last = match &own_report {
+            Some(report) if report.result == RunResult::Refused => state.last_report()?,
+            _ => None,
+        };
+        let end = match (ended, &own_report) {
+            // It was not among those of the run.
+            (Ok(ApplyOutcome::Run(RunOutcome::Ended(_))), None) => TimerRunEnd::Deferred,
+            (Ok(ApplyOutcome::Run(RunOutcome::Ended(_))), Some(report)) => match report.result {
                 RunResult::Deferred if due::ran_script(report) => TimerRunEnd::Other,
                 RunResult::Deferred => TimerRunEnd::Deferred,
                 RunResult::Refused => TimerRunEnd::Refused(last.as_ref()),
                 _ => TimerRunEnd::Other,
             },
-            Ok(ApplyOutcome::Run(RunOutcome::NotBegun { cause, .. })) => match cause {
+            (Ok(ApplyOutcome::Run(RunOutcome::NotBegun { cause, .. })), _) => match cause {
                 NotBegun::Deferred => TimerRunEnd::Deferred,
                 NotBegun::Refused
                 | NotBegun::RefusedAsBefore
                 | NotBegun::StalePlan
                 | NotBegun::UnlawfulPlan => TimerRunEnd::Other,
             },
-            Ok(ApplyOutcome::NothingDue { .. }) => TimerRunEnd::Other,
-            Err(error) if error.kind == ErrorKind::Busy => TimerRunEnd::Busy,
-            Err(_) => TimerRunEnd::Other,
+            (Ok(ApplyOutcome::NothingDue { .. }), _) => TimerRunEnd::Other,
+            (Err(error), _) if error.kind == ErrorKind::Busy => TimerRunEnd::Busy,
+            (Err(_), _) => TimerRunEnd::Other,
         };
         let now = self.context.clock.now();
-        state.remember_tries(due::tries_after(before, state.tries(), end, now))?;
-        ended
+        state.remember_tries(due::tries_after(before, state.tries(), end, now))
     }
 }
 

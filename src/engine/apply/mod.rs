@@ -1,6 +1,7 @@
 //! Backups: a saved plan is run, an unfinished run continued, or a new one planned and run.
 
 mod basis;
+mod continuation;
 mod due;
 mod part;
 mod run;
@@ -13,7 +14,7 @@ use schema::{
     plan::{Part, SavedPlan},
 };
 
-use super::{Engine, Observer, logs::LogKind, operation::Operation};
+use super::{Engine, Observer, Wanted, logs::LogKind, operation::Operation};
 
 /// A backup that is asked for.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +41,8 @@ pub enum BackupKind {
     IfDue(TimerCall),
     /// The steps of one part only: of the run that hands them over, if one does.
     Part(Part),
+    /// The steps of these destinations only.
+    Only(Wanted),
     /// Exactly this plan, if the state that it was made from is still there.
     Saved(Box<SavedPlan>),
 }
@@ -111,7 +114,7 @@ impl Engine {
                 };
                 // A part is told of by the run that it belongs to. `settle`, which the unit runs
                 // after this process, tells of a run that began.
-                let is_part = matches!(request.kind, BackupKind::Part(_));
+                let is_part = matches!(request.kind, BackupKind::Part(_) | BackupKind::Only(_));
                 let is_told_later = is_part || (request.by_units && operation.owes_end());
                 if !is_told_later {
                     operation.notify_of_error(error, timer);
@@ -126,10 +129,9 @@ impl Operation<'_> {
     fn apply(&self, request: &ApplyRequest) -> Result<ApplyOutcome> {
         let mut options = Options {
             approve_deletions: request.approve_deletions,
-            scheduled: false,
-            only: None,
-            after_pre_script: false,
+            ..Options::default()
         };
+        let mut wanted = Wanted::default();
         match &request.kind {
             BackupKind::Whole => {}
             BackupKind::Saved(saved) => return self.run_saved(saved).map(ApplyOutcome::Run),
@@ -137,11 +139,12 @@ impl Operation<'_> {
                 if let Some(outcome) = self.run_waiting_part(*part, request)? {
                     return Ok(ApplyOutcome::Run(outcome));
                 }
-                options.only = Some(*part);
+                wanted = Wanted::of_part(*part);
             }
+            BackupKind::Only(only) => wanted = only.clone(),
             BackupKind::IfDue(timer) => {
                 options.scheduled = true;
-                match self.ask_due(*timer)? {
+                match self.ask_due(*timer, &mut wanted)? {
                     Decision::Nothing(because) => return Ok(ApplyOutcome::NothingDue { because }),
                     Decision::Defer(because) => {
                         let state = self.engine.state_or_new()?;
@@ -152,15 +155,16 @@ impl Operation<'_> {
                         let outcome = self.not_begun(cause, RunResult::Refused, vec![because]);
                         return Ok(ApplyOutcome::Run(outcome));
                     }
-                    Decision::Run(only) => options.only = only,
+                    Decision::Run(None) => {}
+                    Decision::Run(Some(part)) => wanted = Wanted::of_part(part),
                 }
-                return self.count_timer_run(|| {
-                    let outcome = self.continue_or_plan(request, &options);
+                return self.count_timer_run(&wanted, || {
+                    let outcome = self.continue_or_plan(request, &options, &wanted);
                     outcome.map(ApplyOutcome::Run)
                 });
             }
         }
-        let outcome = self.continue_or_plan(request, &options);
+        let outcome = self.continue_or_plan(request, &options, &wanted);
         outcome.map(ApplyOutcome::Run)
     }
 

@@ -4,31 +4,35 @@ use executor::{
     error::Result,
     event::Event,
     run::{self, RunEnd, Systemd, delegation::Delegation, finish_interrupted::finish_interrupted},
-    state_dir::{RunLock, StateDir, Unfinished},
+    state_dir::{RunLock, StateDir},
 };
 use planner::{
     Options, due,
-    unfinished::{
-        Replan, UnfinishedRun, had_failed_before, replan_other, time_of_try, unusable_basis,
-        why_replan, why_replan_approved, why_replan_away, why_replan_here,
-    },
+    unfinished::{UnusableBasis, time_of_try, unusable_basis},
 };
-use schema::{Finding, Inventory, Plan, Report, RunResult, Severity};
+use schema::{
+    Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId,
+    config::DestinationName,
+};
 
-use super::{ApplyRequest, BackupKind, NotBegun, RunOutcome};
+use super::{ApplyRequest, NotBegun, RunOutcome, continuation::Continued};
 use crate::engine::{
-    Notice,
+    Notice, Wanted,
     inventory::{InventoryRequest, UnusableBases},
     operation::Operation,
+    views::{base_names, name_of},
 };
 
 /// What became of a new plan.
-enum PlannedEnd {
+pub(super) enum PlannedEnd {
     /// It was run.
     Ran(Box<(Plan, Report)>),
     /// It was not.
     NotBegun(RunOutcome),
 }
+
+/// The bases that could not be used in a run, each with its destination; a new run does without them.
+type NoBases = Vec<(Option<DestinationName>, SnapshotId, UnusableBasis)>;
 
 impl Operation<'_> {
     /// Continues an unfinished run if there is one that can be, else plans and runs.
@@ -36,9 +40,10 @@ impl Operation<'_> {
         &self,
         request: &ApplyRequest,
         options: &Options,
+        wanted: &Wanted,
     ) -> Result<RunOutcome> {
         self.with_lock(|state, lock| {
-            let outcome = self.run_or_continue((state, lock), request, options)?;
+            let outcome = self.run_or_continue((state, lock), request, options, wanted)?;
             let RunOutcome::Ended(report) = &outcome else {
                 return Ok(outcome);
             };
@@ -57,97 +62,67 @@ impl Operation<'_> {
         (state, lock): (&StateDir, &RunLock),
         request: &ApplyRequest,
         options: &Options,
+        wanted: &Wanted,
     ) -> Result<RunOutcome> {
         let mut unusable = UnusableBases::new();
         let delegation = request.by_units.then_some(Delegation {
             units: &Systemd,
             lock,
         });
+        let mut wanted = wanted.clone();
+        // What was done before, for other destinations than those of the run that follows.
+        let mut before: Option<Report> = None;
         if let Some(unfinished) = state.unfinished()? {
-            let outcome =
-                self.continue_run(state, delegation, &unfinished, request, &mut unusable)?;
-            if let Some(outcome) = outcome {
-                return Ok(outcome);
+            match self.continue_run(state, delegation, &unfinished, request, &mut unusable)? {
+                Continued::Ended(outcome) => return Ok(outcome),
+                Continued::GivenUp => {}
+                Continued::WithoutSome { report, again } => {
+                    before = Some(*report);
+                    wanted = again;
+                }
             }
         }
         let mut is_first = true;
         loop {
-            let end = self.plan_and_run(state, delegation, options, &unusable, is_first)?;
+            let end =
+                self.plan_and_run(state, delegation, options, &wanted, &unusable, is_first)?;
             is_first = false;
             let (plan, report) = match end {
                 PlannedEnd::Ran(ran) => *ran,
-                PlannedEnd::NotBegun(outcome) => return Ok(outcome),
+                PlannedEnd::NotBegun(outcome) => return Ok(after(outcome, before)),
             };
-            match unusable_basis(&plan, &report) {
-                Some((basis, why)) if !unusable.contains_key(&basis) => {
-                    let run_id = &report.run_id;
-                    self.notice(&Notice::UnreadableBasis { run_id, basis });
-                    unusable.insert(basis, why);
-                }
-                _ => return Ok(RunOutcome::Ended(Box::new(report))),
+            let new = unusable_bases(&plan, &report).into_iter();
+            let new: NoBases = new
+                .filter(|(of, basis, _)| !unusable.contains_key(&(of.clone(), *basis)))
+                .collect();
+            if new.is_empty() {
+                let report = with_before(report, before);
+                return Ok(RunOutcome::Ended(Box::new(report)));
+            }
+            self.learn_unusable(&report.run_id, &new, &mut unusable);
+            if !plan.chains.is_empty() {
+                wanted = again_for(new.iter().map(|(of, ..)| of.clone()), &self.engine.config);
+                before = Some(with_before(report, before));
             }
         }
     }
 
-    /// Continues an unfinished run; none if a new one takes its place. A basis that turned out to be
-    /// unusable is added to the others.
-    fn continue_run(
-        &self,
-        state: &StateDir,
-        delegation: Option<Delegation<'_>>,
-        unfinished: &Unfinished,
-        request: &ApplyRequest,
-        unusable: &mut UnusableBases,
-    ) -> Result<Option<RunOutcome>> {
-        let plan = &unfinished.plan;
-        if let Some(why) = self.why_replan_now(unfinished, request)? {
-            return self.give_up(state, unfinished, &why).map(|()| None);
-        }
-        let absence = self.absence()?;
-        if absence.is_some()
-            && let Some(why) = self.why_replan_away(plan)?
-        {
-            return self.give_up(state, unfinished, &why).map(|()| None);
-        }
-        if let Some(absence) = absence.filter(|one| one.severity == Severity::Deferral) {
-            return self.defer_run(state, absence).map(Some);
-        }
-        self.take_over_before(state)?;
-        let end = run::resume_delegated_run(state, plan, delegation, self.context)?;
-        let (plan, report) = match end {
-            RunEnd::Ended(report) => (plan.clone(), *report),
-            RunEnd::ToPlanAgain => {
-                let options = Options {
-                    approve_deletions: request.approve_deletions,
-                    scheduled: matches!(request.kind, BackupKind::IfDue(_)),
-                    ..Options::default()
-                };
-                match self.plan_rest(state, delegation, plan, &options, unusable)? {
-                    PlannedEnd::Ran(ran) => *ran,
-                    PlannedEnd::NotBegun(outcome) => return Ok(Some(outcome)),
-                }
-            }
-        };
-        if let Some((basis, why)) = unusable_basis(&plan, &report) {
-            let run_id = &report.run_id;
+    /// Tells of bases that cannot be used, and remembers them for this call.
+    pub(super) fn learn_unusable(&self, run_id: &str, new: &NoBases, known: &mut UnusableBases) {
+        for (of, basis, why) in new {
+            let basis = *basis;
             self.notice(&Notice::UnreadableBasis { run_id, basis });
-            unusable.insert(basis, why);
-        } else if had_failed_before(&report) {
-            self.notice(&Notice::HadFailed {
-                run_id: &plan.run_id,
-            });
-        } else {
-            return Ok(Some(RunOutcome::Ended(Box::new(report))));
+            known.insert((of.clone(), basis), why.clone());
         }
-        Ok(None)
     }
 
-    /// Plans and runs. Nothing is linked to the `unusable` snapshots.
+    /// Plans and runs what is wanted. Nothing is linked to the `unusable` snapshots.
     fn plan_and_run(
         &self,
         state: &StateDir,
         delegation: Option<Delegation<'_>>,
         options: &Options,
+        wanted: &Wanted,
         unusable: &UnusableBases,
         is_first: bool,
     ) -> Result<PlannedEnd> {
@@ -156,16 +131,13 @@ impl Operation<'_> {
             now: time_of_try(self.now, unusable.len()),
             ..*self
         };
-        let (inventory, survey) = this.take_inventory(InventoryRequest {
-            only: options.only,
+        let (inventory, surveys) = this.take_inventory(InventoryRequest {
+            wanted,
             unusable,
             to_run: true,
         })?;
-        if let Some(destination) = &inventory.destination {
-            this.release_view(destination);
-        }
-        let plan = planner::plan(config, &inventory, options);
-        let plan = planner::refuse_unlawful(plan, &inventory);
+        this.release_views(&inventory);
+        let plan = self.engine.plan_wanted(&inventory, options, wanted);
         if is_first {
             self.notice(&Notice::Planned {
                 plan: &plan,
@@ -176,31 +148,33 @@ impl Operation<'_> {
         if let Some(outcome) = self.why_not_begun(state, &plan, options)? {
             return Ok(PlannedEnd::NotBegun(outcome));
         }
-        self.notice_findings(&plan.findings);
+        self.notice_plan(&plan);
         let context = self.context;
         let end = match delegation {
             Some(delegation) => {
                 run::begin_delegated_run(state, config, &inventory, &plan, delegation, context)?
             }
-            None => run::begin_run(state, config, &inventory, survey, &plan, context)?,
+            None => run::begin_run(state, config, &inventory, surveys, &plan, context)?,
         };
         match end {
             RunEnd::Ended(report) => Ok(PlannedEnd::Ran(Box::new((plan, *report)))),
-            RunEnd::ToPlanAgain => self.plan_rest(state, delegation, &plan, options, unusable),
+            RunEnd::ToPlanAgain => {
+                self.plan_rest(state, delegation, &plan, (options, wanted), unusable)
+            }
         }
     }
 
     /// Plans what follows the script before the backup and runs it. Where it cannot be planned, what the
     /// run owes in any case is done at once; it is continued by the next one.
-    fn plan_rest(
+    pub(super) fn plan_rest(
         &self,
         state: &StateDir,
         delegation: Option<Delegation<'_>>,
         begun: &Plan,
-        options: &Options,
+        asked: (&Options, &Wanted),
         unusable: &UnusableBases,
     ) -> Result<PlannedEnd> {
-        let (plan, inventory, is_told) = match self.make_rest(state, begun, options, unusable) {
+        let (plan, inventory, is_told) = match self.make_rest(state, begun, asked, unusable) {
             Err(error) if error.kind.step_status().is_some() => {
                 let (because, result) = (&error.message, RunResult::Failed);
                 let report = finish_interrupted(state, because, result, self.context)?;
@@ -214,7 +188,7 @@ impl Operation<'_> {
             inventory: &inventory,
         });
         if !is_told {
-            self.notice_findings(&plan.findings);
+            self.notice_plan(&plan);
         }
         let context = self.context;
         let report = run::resume_planned_run(state, &inventory, &plan, delegation, context)?;
@@ -234,49 +208,28 @@ impl Operation<'_> {
         &self,
         state: &StateDir,
         begun: &Plan,
-        options: &Options,
+        (options, wanted): (&Options, &Wanted),
         unusable: &UnusableBases,
     ) -> Result<(Plan, Inventory, bool)> {
-        let config = &self.engine.config;
         let this = Self {
             now: self.context.clock.now(),
             ..*self
         };
         let (inventory, _) = this.take_inventory(InventoryRequest {
-            only: None,
+            wanted,
             unusable,
             to_run: true,
         })?;
-        if let Some(destination) = &inventory.destination {
-            this.release_view(destination);
-        }
+        this.release_views(&inventory);
         let options = &Options {
             after_pre_script: true,
             ..*options
         };
-        let plan = planner::plan(config, &inventory, options);
-        let plan = planner::refuse_unlawful(plan, &inventory);
-        let is_told = options.scheduled
-            && due::is_refused_as_before(config, &state.reports()?, &plan, this.now);
+        let plan = self.engine.plan_wanted(&inventory, options, wanted);
+        let is_told = options.scheduled && this.is_refused_as_before(state, &plan)?;
         self.remember_manifests(state, &inventory)?;
         let plan = planner::continue_plan(plan, begun, is_told);
         Ok((plan, inventory, is_told))
-    }
-
-    /// Why a run is planned anew whose destination is away; none if it waits for it.
-    fn why_replan_away(&self, plan: &Plan) -> Result<Option<Replan>> {
-        let destination = self.look_at_destination()?;
-        let config = &self.engine.config;
-        Ok(why_replan_away(plan, config, &destination))
-    }
-
-    /// Gives an unfinished run up, so that a new one takes its place.
-    fn give_up(&self, state: &StateDir, unfinished: &Unfinished, why: &Replan) -> Result<()> {
-        let run_id = &unfinished.plan.run_id;
-        let because = &why.because;
-        self.notice(&Notice::NotContinued { run_id, because });
-        let count = if why.counts_on { unfinished.all() } else { 0 };
-        run::abandon_run(state, &unfinished.plan, because, count, self.context)
     }
 
     /// The outcome of a plan that is not run: it is deferred, or refused for what people were told of.
@@ -287,11 +240,12 @@ impl Operation<'_> {
         options: &Options,
     ) -> Result<Option<RunOutcome>> {
         let of_severity = |severity: Severity| -> Vec<Finding> {
-            let findings = plan.findings.iter();
-            let findings = findings.filter(|finding| finding.severity == severity);
-            findings.cloned().collect()
+            let findings = plan.all_findings();
+            let findings = findings.filter(|(_, finding)| finding.severity == severity);
+            findings.map(|(_, finding)| finding.clone()).collect()
         };
-        if plan.severity() == Some(Severity::Deferral) && plan.steps.is_empty() {
+        let gravest = gravest_of_all(plan);
+        if gravest == Some(Severity::Deferral) && plan.steps.is_empty() {
             let findings = of_severity(Severity::Deferral);
             let report = self.report_of_plan(plan, RunResult::Deferred, findings);
             self.notice_first_deferral(state, &report.findings);
@@ -302,11 +256,10 @@ impl Operation<'_> {
                 report: Box::new(report),
             }));
         }
-        if !options.scheduled || plan.severity() != Some(Severity::Refusal) {
+        if !options.scheduled || gravest != Some(Severity::Refusal) {
             return Ok(None);
         }
-        let reports = state.reports()?;
-        if !due::is_refused_as_before(&self.engine.config, &reports, plan, self.now) {
+        if !self.is_refused_as_before(state, plan)? {
             return Ok(None);
         }
         let findings = of_severity(Severity::Refusal);
@@ -316,45 +269,28 @@ impl Operation<'_> {
         }))
     }
 
-    /// Why an unfinished run is planned anew; none if it is continued.
-    pub(super) fn why_replan(
-        &self,
-        unfinished: &Unfinished,
-        is_fresh: bool,
-    ) -> Result<Option<Replan>> {
-        let run = UnfinishedRun {
-            plan: &unfinished.plan,
-            config: &unfinished.config,
-            step: unfinished.step.as_deref(),
-            interruptions: unfinished.interruptions,
-            inherited: unfinished.inherited,
-        };
-        if let Some(why) = why_replan(&run, &self.engine.config, is_fresh, self.now) {
-            return Ok(Some(why));
+    /// Whether all that a plan is for is refused for what people were told of in this period.
+    fn is_refused_as_before(&self, state: &StateDir, plan: &Plan) -> Result<bool> {
+        let config = &self.engine.config;
+        if plan.chains.is_empty() {
+            return Ok(due::is_refused_as_before(
+                config,
+                &state.reports()?,
+                plan,
+                self.now,
+            ));
         }
-        if let Some(difference) = self.engine.find_difference(run.plan) {
-            return Ok(Some(replan_other(&difference)));
+        for of in plan.taking_part() {
+            let Some(chain) = plan.chain(&name_of(of.as_ref())) else {
+                continue;
+            };
+            let view = self.engine.view_of(of.as_ref())?;
+            let reports = state.of_destination(of.as_ref()).reports()?;
+            if !due::is_refused_as_before(&view.config, &reports, &chain, self.now) {
+                return Ok(false);
+            }
         }
-        let destination = self.look_at_destination()?;
-        let undue = || self.engine.find_undue_deletion(run.plan, &destination);
-        Ok(why_replan_here(run.plan, &destination).or_else(|| Some(replan_other(&undue()?))))
-    }
-
-    /// The same for this request, and where its basis cannot be used any more.
-    fn why_replan_now(
-        &self,
-        unfinished: &Unfinished,
-        request: &ApplyRequest,
-    ) -> Result<Option<Replan>> {
-        if let Some(why) = self.why_replan(unfinished, request.fresh)? {
-            return Ok(Some(why));
-        }
-        let plan = &unfinished.plan;
-        let approved = request.approve_deletions.then(|| why_replan_approved(plan));
-        match approved.flatten() {
-            Some(why) => Ok(Some(why)),
-            None => self.why_replan_without_basis(plan),
-        }
+        Ok(true)
     }
 
     /// Defers a run before it is planned or continued; people are told of many of them.
@@ -371,6 +307,16 @@ impl Operation<'_> {
     fn notice_first_deferral(&self, state: &StateDir, findings: &[Finding]) {
         if state.deferrals().is_none() {
             self.notice_findings(findings);
+        }
+    }
+
+    /// Has the logs tell what a plan noticed, of the run and of each destination.
+    fn notice_plan(&self, plan: &Plan) {
+        self.notice_findings(&plan.findings);
+        for (name, chain) in &plan.chains {
+            for finding in &chain.findings {
+                self.notice_findings(&[of_destination(name, finding)]);
+            }
         }
     }
 
@@ -403,7 +349,85 @@ impl Operation<'_> {
         Report {
             run_id: plan.run_id.clone(),
             host: plan.host.clone(),
+            only_of: plan.only_of.clone(),
             ..self.engine.report_unbegun(self.now, result, findings)
         }
+    }
+}
+
+/// The gravest severity that all of a plan's destinations are held up by; what does something, or holds
+/// up only some of them, has none.
+fn gravest_of_all(plan: &Plan) -> Option<Severity> {
+    if plan.chains.is_empty() {
+        return plan.severity();
+    }
+    let of_each = plan.taking_part().into_iter().map(|of| {
+        let name = name_of(of.as_ref());
+        plan.gravest_of(&name).max(
+            plan.severity()
+                .filter(|_| of.is_some() && !has_steps(plan, &name)),
+        )
+    });
+    let of_each: Vec<Option<Severity>> = of_each.collect();
+    let least = of_each.iter().min().copied().flatten();
+    match least {
+        Some(Severity::Deferral | Severity::Refusal) => of_each.into_iter().max().flatten(),
+        _ => None,
+    }
+}
+
+fn has_steps(plan: &Plan, name: &DestinationName) -> bool {
+    plan.steps.iter().any(|step| step.of.as_ref() == Some(name))
+}
+
+/// A finding about a named destination, as it is told among those of others.
+pub(in crate::engine) fn of_destination(name: &DestinationName, finding: &Finding) -> Finding {
+    Finding {
+        message: format!("{name}: {}", finding.message),
+        ..finding.clone()
+    }
+}
+
+/// The bases that could not be used in a run.
+pub(super) fn unusable_bases(plan: &Plan, report: &Report) -> NoBases {
+    if plan.chains.is_empty() {
+        let found = unusable_basis(plan, report).into_iter();
+        return found.map(|(basis, why)| (None, basis, why)).collect();
+    }
+    let found = plan.taking_part().into_iter().filter_map(|of| {
+        let name = name_of(of.as_ref());
+        let (chain, own) = (plan.chain(&name)?, report.chain(&name)?);
+        let (basis, why) = unusable_basis(&chain, &own)?;
+        Some((of, basis, why))
+    });
+    found.collect()
+}
+
+/// These destinations alone, once more.
+pub(super) fn again_for(
+    of: impl Iterator<Item = Option<DestinationName>>,
+    config: &Config,
+) -> Wanted {
+    let names = of.flat_map(|of| match of {
+        Some(name) => vec![name],
+        None => base_names(config),
+    });
+    Wanted::only(names.collect())
+}
+
+/// The report of the last of several runs of one call, with what those before it did for the others.
+fn with_before(report: Report, before: Option<Report>) -> Report {
+    match before {
+        Some(before) => report.after(&before),
+        None => report,
+    }
+}
+
+fn after(outcome: RunOutcome, before: Option<Report>) -> RunOutcome {
+    match (outcome, before) {
+        (RunOutcome::NotBegun { report, .. }, Some(before)) => {
+            RunOutcome::Ended(Box::new(report.after(&before)))
+        }
+        (outcome, _) => outcome,
     }
 }

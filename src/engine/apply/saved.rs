@@ -2,10 +2,11 @@
 
 use executor::{Error, error::Result, run};
 use planner::lint;
-use schema::{RunResult, plan::SavedPlan};
+use schema::{Plan, RunResult, plan::SavedPlan};
 
 use super::{NotBegun, RunOutcome};
 use crate::engine::{
+    Wanted,
     inventory::{InventoryRequest, UnusableBases},
     operation::Operation,
 };
@@ -22,8 +23,8 @@ impl Operation<'_> {
             .hint("run `backup apply`, or save a plan while the destination is there"));
         }
         self.with_lock(|state, _| {
-            let (inventory, survey) = self.take_inventory(InventoryRequest {
-                only: None,
+            let (inventory, surveys) = self.take_inventory(InventoryRequest {
+                wanted: &wanted_of(&saved.plan),
                 unusable: &UnusableBases::new(),
                 to_run: true,
             })?;
@@ -48,10 +49,18 @@ impl Operation<'_> {
             }
             self.take_over_before(state)?;
             let plan = &saved.plan;
-            let end = run::begin_run(state, config, &inventory, survey, plan, self.context)?;
+            let end = run::begin_run(state, config, &inventory, surveys, plan, self.context)?;
             let report = end.into_report()?;
             self.write_metrics();
             Ok(RunOutcome::Ended(Box::new(report)))
         })
+    }
+}
+
+/// The destinations that a plan is for.
+fn wanted_of(plan: &Plan) -> Wanted {
+    match plan.only {
+        Some(part) => Wanted::of_part(part),
+        None => Wanted::only(plan.only_of.clone()),
     }
 }

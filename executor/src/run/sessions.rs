@@ -1,0 +1,174 @@
+//! What the steps of one run share, for each destination apart: one that is absent, full or damaged is
+//! nothing to the others.
+
+use std::collections::BTreeMap;
+
+use schema::{
+    Plan,
+    config::DestinationName,
+    journal::{JournalEvent, Outcome, Status},
+    plan::chain::{chain_id, plain_id},
+};
+
+use super::session::Session;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Context, Event, Observer},
+    journal::{Journal, Replay},
+    state_dir::StateDir,
+    survey::Survey,
+};
+
+/// Surveys of the sources, each as one destination has them; `None` is the base, of `local` and `cloud`.
+pub type Surveys = BTreeMap<Option<DestinationName>, Survey>;
+
+/// The sessions of a run, by destination.
+pub(super) struct Sessions {
+    /// The state directory.
+    pub(super) state: StateDir,
+    all: BTreeMap<Option<DestinationName>, Session>,
+}
+
+impl Sessions {
+    /// Sessions for all destinations that have steps in a plan.
+    pub(super) fn new(state: &StateDir, plan: &Plan) -> Self {
+        let named = plan.steps.iter().map(|step| step.of.clone());
+        let all = named.chain([None]).map(|of| {
+            let session = Session::new(state.of_destination(of.as_ref()), plan, of.as_ref());
+            (of, session)
+        });
+        Self {
+            state: state.clone(),
+            all: all.collect(),
+        }
+    }
+
+    /// Hands what the sources were found to hold to those who make snapshots of it.
+    pub(super) fn take_surveys(&mut self, surveys: Surveys) {
+        for (of, survey) in surveys {
+            if let Some(session) = self.all.get_mut(&of) {
+                session.survey = Some(survey);
+            }
+        }
+    }
+
+    /// The session of a destination.
+    ///
+    /// # Errors
+    /// Fails for one that has no steps in the plan.
+    pub(super) fn of(&mut self, of: Option<&DestinationName>) -> Result<&mut Session> {
+        let session = self.all.get_mut(&of.cloned());
+        session.ok_or_else(|| Error::failed("the plan has no such destination"))
+    }
+
+    /// Opens the destinations again that were checked before a run was interrupted. In a run for several,
+    /// one that cannot be opened is out of it and the others go on: how its check ended is written anew.
+    ///
+    /// # Errors
+    /// What keeps the only destination from being used; an interruption; a journal that cannot be written.
+    pub(super) fn reopen(
+        &mut self,
+        plan: &Plan,
+        journal: &mut Journal,
+        replay: &mut Replay,
+        context: Context<'_>,
+    ) -> Result<()> {
+        for (of, session) in &mut self.all {
+            let check = chain_id("destination-check", of.as_ref());
+            let serves = |outcome: &Outcome| outcome.status.serves();
+            if !replay.outcome(&check).is_some_and(serves) {
+                continue;
+            }
+            let has_ended = |step: &schema::plan::Step| replay.outcome(&step.id).is_some();
+            if of.is_some()
+                && plan
+                    .steps
+                    .iter()
+                    .filter(|step| step.of == *of)
+                    .all(has_ended)
+            {
+                continue;
+            }
+            let error = match session.store() {
+                Ok(_) => continue,
+                Err(error) => error,
+            };
+            // The only one is waited for by the run as a whole.
+            let outcome = outcome_in_chain(plan, &error).filter(|_| !plan.chains.is_empty());
+            let Some(outcome) = outcome else {
+                return Err(error);
+            };
+            end_step(&check, outcome, (journal, replay), context)?;
+        }
+        // Each is locked by its first step, as in a run that was not interrupted.
+        for session in self.all.values_mut() {
+            session.close();
+        }
+        Ok(())
+    }
+
+    /// Lets users see the newest snapshots as `latest`, where they have a view.
+    pub(super) fn refresh_views(&self) {
+        for session in self.all.values() {
+            session.refresh_view();
+        }
+    }
+}
+
+/// Ends a step that was not done by this run's own doing.
+///
+/// # Errors
+/// Fails if the journal cannot be written.
+pub(super) fn end_step(
+    step: &str,
+    outcome: Outcome,
+    (journal, replay): (&mut Journal, &mut Replay),
+    context: Context<'_>,
+) -> Result<()> {
+    context.observer.event(Event::StepFinished {
+        step,
+        outcome: &outcome,
+    });
+    let event = JournalEvent::StepFinished {
+        step: step.to_owned(),
+        at: context.clock.now(),
+        outcome,
+    };
+    journal.append(&event)?;
+    replay.events.push(event);
+    Ok(())
+}
+
+/// How a step ends that met this error; none where that ends the run. A destination that another run
+/// uses holds up nothing but its own chain, where there are several.
+pub(super) fn outcome_in_chain(plan: &Plan, error: &Error) -> Option<Outcome> {
+    let status = match (error.kind, error.kind.step_status()) {
+        (_, Some(status)) => status,
+        (ErrorKind::Busy, None) if !plan.chains.is_empty() => Status::Deferred,
+        (_, None) => return None,
+    };
+    Some(Outcome {
+        unusable_basis: error.is_of_basis().then(|| error.message.clone()),
+        ..error.clone().into_outcome(status)
+    })
+}
+
+/// Names steps by their whole ids to whom those tell of that know only their plain ones.
+pub(super) struct InChain<'a> {
+    /// Who is told.
+    pub(super) observer: &'a dyn Observer,
+    /// The id of the step that is at work.
+    pub(super) step: &'a str,
+}
+
+impl Observer for InChain<'_> {
+    fn event(&self, event: Event<'_>) {
+        self.observer.event(match event {
+            Event::ScriptLine { step, line } if step == plain_id(self.step) => Event::ScriptLine {
+                step: self.step,
+                line,
+            },
+            other => other,
+        });
+    }
+}
