@@ -8,7 +8,7 @@ use std::{
 };
 
 use executor::event::{Event, Phase, Progress};
-use schema::outside::one_line;
+use schema::{outside::one_line, plan::chain::plain_id};
 use sd_notify::NotifyState;
 
 use crate::{render::amount, supervised};
@@ -46,13 +46,13 @@ impl Service {
         };
         let status = match event {
             Event::StepStarted { step } => {
-                if *step == "snapshot" {
+                if plain_id(step) == "snapshot" {
                     inner.awake = Awake::new();
                 }
                 (*step).to_owned()
             }
             Event::StepFinished { step, outcome } => {
-                if *step == "snapshot" {
+                if plain_id(step) == "snapshot" {
                     inner.awake = None;
                 }
                 format!("{step}: {}", outcome.message)

@@ -365,6 +365,7 @@ mod tests {
                 .map(|code| Finding::new(Severity::Error, code, "m"))
                 .collect(),
             told_at: None,
+            destinations: std::collections::BTreeMap::new(),
         };
         let stands = |health: &Health, runs: &[EndedRun]| -> Vec<String> {
             let left = still_stands(health, &away(runs), &config(), now);

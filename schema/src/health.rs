@@ -3,12 +3,15 @@
 //! `Measured` is what the inventory does not say: earlier runs, free space over time, what reading
 //! a share found. `Health` is the result, kept as `health.json` in the state directory.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Finding, Report, RunResult, Severity, SnapshotId,
+    config::DestinationName,
     drill::Drill,
     journal::{Sealed, Status, StepReport},
     plan::{Part, only_tells},
@@ -44,6 +47,9 @@ pub struct Health {
     /// When people were told of what is still so; none if they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_at: Option<DateTime<FixedOffset>>,
+    /// What it came to for each named destination; the verdict is of the whole. Each is kept apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<DestinationName, Self>,
 }
 
 impl Health {

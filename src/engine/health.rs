@@ -1,7 +1,9 @@
 //! Checking whether the backup can be relied on.
 
+use std::collections::BTreeMap;
+
 use executor::{
-    ErrorKind,
+    Error, ErrorKind,
     error::Result,
     event::Event,
     health::{measure_health, read_share},
@@ -16,7 +18,8 @@ use schema::{
 };
 
 use super::{
-    Engine, Notice, Observer, destination::RecordReading, logs::LogKind, operation::Operation,
+    Engine, Notice, Observer, apply::of_destination, destination::RecordReading, logs::LogKind,
+    operation::Operation,
 };
 
 /// A health check that is asked for.
@@ -37,15 +40,38 @@ impl Engine {
     pub fn check_health(&self, request: HealthRequest, observer: &dyn Observer) -> Result<Health> {
         if request.dry_run || self.supposed_now.is_some() {
             let operation = self.unlogged(observer);
-            return operation.judge_health(Measured::default(), None);
+            return operation
+                .check_each(|operation| operation.judge_health(Measured::default(), None));
         }
         self.logged(LogKind::HealthCheck, observer, |operation| {
-            operation.check_health(request)
+            let health = operation.check_each(|operation| operation.check_health(request))?;
+            operation.write_metrics();
+            Ok(health)
         })
     }
 }
 
 impl Operation<'_> {
+    /// Checks each destination by itself.
+    fn check_each(&self, check: impl Fn(&Operation<'_>) -> Result<Health>) -> Result<Health> {
+        let named = self.engine.named();
+        if named.is_empty() {
+            return check(self);
+        }
+        let mut others = BTreeMap::new();
+        for name in named {
+            let engine = self.engine.view_of(Some(&name))?;
+            others.insert(name, check(&self.in_view(&engine))?);
+        }
+        let base = self.engine.base();
+        let base = match self.engine.has_base() {
+            true => Some(check(&self.in_view(&base))?),
+            false => None,
+        };
+        planner::health::join_health(base, others)
+            .ok_or_else(|| Error::failed("there is no destination to check"))
+    }
+
     fn check_health(&self, request: HealthRequest) -> Result<Health> {
         let state = self.engine.state_or_new();
         let mut measured = Measured::default();
@@ -60,6 +86,10 @@ impl Operation<'_> {
         let checked = format!("checked: {}", planner::health::summary(&health));
         let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
         for finding in [&checked].into_iter().chain(&health.findings) {
+            let finding = match &self.engine.of {
+                Some(name) => &of_destination(name, finding),
+                None => finding,
+            };
             self.context.observer.event(Event::Noticed(finding));
         }
         let last = state.as_ref().ok().and_then(StateDir::health);
@@ -80,7 +110,6 @@ impl Operation<'_> {
             health.told_at = Some(self.context.clock.now());
             let _ = remember(&health);
         }
-        self.write_metrics();
         Ok(health)
     }
 

@@ -1,7 +1,7 @@
 //! The snapshots of the destination.
 
 use executor::{error::Result, event::Silent};
-use schema::{Finding, Severity, output::list::SnapshotList};
+use schema::{Finding, Severity, config::DestinationName, output::list::SnapshotList};
 
 use super::Engine;
 
@@ -16,7 +16,39 @@ pub struct Listing {
 }
 
 impl Engine {
-    /// Lists all snapshots.
+    /// Lists all snapshots of each destination that has plain folders of them: `local` and the disks. What
+    /// keeps one of several from being listed is no matter of the others.
+    ///
+    /// # Errors
+    /// Those of the only destination; an interruption.
+    pub fn list_all(&self) -> Result<Vec<(DestinationName, Result<Listing>)>> {
+        let local = DestinationName::new(DestinationName::LOCAL);
+        if self.named().is_empty() {
+            return Ok(vec![(local, Ok(self.list()?))]);
+        }
+        let mut all = Vec::new();
+        for name in self.config.names() {
+            let view = self.of(&name);
+            let Some(view) = view.filter(|view| view.config.local.enable) else {
+                continue;
+            };
+            if name.as_str() == DestinationName::CLOUD {
+                continue;
+            }
+            let listing = match view.list() {
+                Err(error) if error.kind.step_status().is_none() => return Err(error),
+                listing => listing,
+            };
+            let listing = listing.map(|mut listing| {
+                listing.list.destination = Some(name.clone());
+                listing
+            });
+            all.push((name, listing));
+        }
+        Ok(all)
+    }
+
+    /// Lists all snapshots of the only destination, or of the one whose view this is.
     ///
     /// # Errors
     /// Refused if the destination is not there; fails if it cannot be read.

@@ -16,7 +16,12 @@ use executor::{
     logs::{Files, Journald, Kind, Level, Record},
 };
 use planner::{findings::code::part_of, units};
-use schema::{Config, finding::Finding, journal::Outcome, plan::Part};
+use schema::{
+    Config,
+    finding::Finding,
+    journal::Outcome,
+    plan::{Part, chain::plain_id},
+};
 
 /// Records of the run as a whole.
 const COORDINATOR: &str = "backup-coordinator.log";
@@ -193,7 +198,7 @@ impl<'a> Logs<'a> {
 
 /// The part that a record belongs to: its step's, wherever that runs.
 fn part_of_step(step: Option<&str>) -> Part {
-    match step {
+    match step.map(plain_id) {
         Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => Part::Local,
         Some(step) if step.starts_with("cloud") => Part::Cloud,
         _ => Part::Coordinator,

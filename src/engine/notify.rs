@@ -25,7 +25,7 @@ use schema::{
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
 };
 
-use super::{Engine, operation::Operation};
+use super::{Engine, apply::of_destination, operation::Operation};
 
 impl Engine {
     /// Sends a test message over every channel that is configured, though they may be switched off,
@@ -194,7 +194,11 @@ impl Operation<'_> {
             HealthVerdict::Error => RunResult::Failed,
             HealthVerdict::Warning | HealthVerdict::Ok => RunResult::Incomplete,
         };
-        let findings = health.findings.clone();
+        let findings = health.findings.iter().map(|finding| match &self.engine.of {
+            Some(name) => of_destination(name, finding),
+            None => finding.clone(),
+        });
+        let findings = findings.collect();
         let report = self
             .engine
             .report_unbegun(health.checked_at, result, findings);

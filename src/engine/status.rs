@@ -1,20 +1,53 @@
 //! How old and how healthy the backup is, as far as that is known without asking the sources.
 
+use std::collections::BTreeMap;
+
 use executor::{cloud::memory, error::Result, event::Silent, state_dir::StateDir};
 use planner::{
     standing::{self, Known},
     status::StatusFacts,
 };
-use schema::output::status::{BackupStatus, LastDrill, UnfinishedRun};
+use schema::{
+    Finding, Severity,
+    output::status::{BackupStatus, LastDrill, UnfinishedRun},
+};
 
 use super::{Engine, timer};
 
 impl Engine {
-    /// Finds out how things stand. An absent destination is part of the answer, not an error.
+    /// Finds out how things stand, for each destination and as a whole. An absent destination is part of the
+    /// answer, not an error.
     ///
     /// # Errors
-    /// Fails if the destination or the state directory is there and cannot be read.
+    /// Fails if the destination or the state directory is there and cannot be read. Of several destinations,
+    /// one that cannot be read is part of the answer.
     pub fn status(&self) -> Result<BackupStatus> {
+        let named = self.named();
+        if named.is_empty() {
+            return self.own_status();
+        }
+        let mut base = self.base().own_status()?;
+        let mut others = BTreeMap::new();
+        for name in named {
+            match self.view_of(Some(&name))?.own_status() {
+                Ok(status) => {
+                    others.insert(name, status);
+                }
+                Err(error) if error.kind.step_status().is_none() => return Err(error),
+                Err(error) => {
+                    let message = format!("{name}: {}", error.message);
+                    let code = planner::findings::code::DESTINATION_RECORD_UNREADABLE;
+                    let finding = Finding::new(Severity::Warning, code, message);
+                    base.findings
+                        .push(error.hint.into_iter().fold(finding, Finding::hint));
+                }
+            }
+        }
+        Ok(planner::status::join_status(base, self.has_base(), others))
+    }
+
+    /// How the only destination stands, or the one whose view this is.
+    fn own_status(&self) -> Result<BackupStatus> {
         let operation = self.unlogged(&Silent);
         let (config, now) = (&self.config, operation.now);
         let enabled = config.local.enable;

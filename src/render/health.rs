@@ -22,8 +22,29 @@ pub(crate) fn health_page(health: &Health, style: &Style) -> String {
         HealthVerdict::Warning => style.yellow(style.bold("warning:")),
         HealthVerdict::Error => style.red(style.bold("error:")),
     };
-    page.line(0, &format!("{word} {}", planner::health::summary(health)));
+    page.line(0, &format!("{word} {}", summary(health)));
     page.blank();
+    add_measured(&mut page, health, style);
+    for (name, other) in &health.destinations {
+        page.blank();
+        let name = style.bold(format!("{name}:"));
+        page.line(0, &format!("{name} {}", planner::health::summary(other)));
+        add_measured(&mut page, other, style);
+    }
+    format!("{}\n", page.into_string().trim_end())
+}
+
+/// How many errors and warnings there are, for all destinations together.
+fn summary(health: &Health) -> String {
+    let mut all = health.clone();
+    let others = health.destinations.values();
+    all.findings
+        .extend(others.flat_map(|other| other.findings.clone()));
+    planner::health::summary(&all)
+}
+
+/// What was measured and found of one destination.
+fn add_measured(page: &mut Page, health: &Health, style: &Style) {
     let mut fact = |name: &str, text: &str| page.entry(0, &style.dim(name), LABEL, text);
     if let Some(good) = &health.last_good {
         let errors = if good.complete { "" } else { ", with errors" };
@@ -51,7 +72,6 @@ pub(crate) fn health_page(health: &Health, style: &Style) -> String {
     for told in &health.findings {
         page.raw(&report::finding_lines(told, style));
     }
-    format!("{}\n", page.into_string().trim_end())
 }
 
 fn describe_room(space: &Space) -> String {

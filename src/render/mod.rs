@@ -20,6 +20,7 @@ pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod restore;
+pub(crate) mod several;
 pub(crate) mod simulate;
 pub(crate) mod state;
 pub(crate) mod status;

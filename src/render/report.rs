@@ -6,7 +6,7 @@
 use schema::{
     Finding, Gone, Plan, Report, RunResult, Severity,
     journal::{Outcome, Problem, ProblemKind, Sealed, Status, StepReport},
-    plan::{Action, Deletion, only_tells},
+    plan::{Action, Deletion, chain::plain_id, only_tells},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     hint,
     left_out::describe_left_out,
     page::{self, Page},
+    several,
 };
 use crate::style::{Style, left, printable, right};
 
@@ -46,7 +47,8 @@ pub(crate) struct Told {
 impl Told {
     /// Adds what this plan tells.
     pub(crate) fn add(&mut self, plan: &Plan) {
-        self.findings.extend(plan.findings.iter().cloned());
+        let findings = plan.all_findings().map(|(_, finding)| finding.clone());
+        self.findings.extend(findings);
         for step in &plan.steps {
             match &step.action {
                 Action::Rotate(step) => self
@@ -83,9 +85,10 @@ impl Telling<'_> {
     fn is_news(&self, step: &StepReport) -> bool {
         let outcome = &step.outcome;
         // A plan says that it would be.
-        let is_set_up = step.step == "destination-check" && outcome.message.starts_with("set up ");
+        let is_set_up =
+            plain_id(&step.step) == "destination-check" && outcome.message.starts_with("set up ");
         let is_new = is_set_up && self.told.is_none();
-        let is_usual = TOLD_ELSEWHERE.contains(&step.step.as_str())
+        let is_usual = TOLD_ELSEWHERE.contains(&plain_id(&step.step))
             || (outcome.message.is_empty() && outcome.problems.is_empty());
         self.is_whole || is_new || outcome.hint.is_some() || !is_usual
     }
@@ -133,23 +136,27 @@ pub(crate) fn report_page(
         page.blank();
     }
     let has_steps = add_steps(&mut page, report, telling, style);
-    if let Some(sealed) = &report.snapshot {
-        if has_steps {
-            page.blank();
-        }
-        add_snapshot(&mut page, sealed, telling);
+    let mut sealed = several::snapshots_of(report).peekable();
+    if has_steps && sealed.peek().is_some() {
+        page.blank();
+    }
+    for (name, sealed) in sealed {
+        add_snapshot(&mut page, name, sealed, telling);
     }
     add_deletions(&mut page, report, telling, style);
     add_problems(&mut page, report, run_folder, style);
-    let grave = report
-        .findings
-        .iter()
-        .filter(|finding| finding.severity > Severity::Note && !telling.is_told(finding));
+    let grave = |finding: &&Finding| finding.severity > Severity::Note && !telling.is_told(finding);
     page.blank();
-    for told in grave {
+    for told in report.findings.iter().filter(grave) {
         page.raw(&finding_lines(told, style));
     }
+    for (name, chain) in &report.destinations {
+        for told in chain.findings.iter().filter(grave) {
+            page.raw(&finding_lines(&several::finding_of(name, told), style));
+        }
+    }
     page.blank();
+    several::add_ends(&mut page, report, style);
     page.line(0, &describe_end(report, style));
     for hint in collect_hints(report) {
         hint::add(&mut page, 2, hint);
@@ -260,7 +267,7 @@ fn add_steps(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Sty
     !told.is_empty()
 }
 
-fn add_snapshot(page: &mut Page, sealed: &Sealed, telling: Telling<'_>) {
+fn add_snapshot(page: &mut Page, name: Option<&str>, sealed: &Sealed, telling: Telling<'_>) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
@@ -272,7 +279,8 @@ fn add_snapshot(page: &mut Page, sealed: &Sealed, telling: Telling<'_>) {
         amount::count(totals.files_linked),
         page::unbroken(&amount::bytes(totals.bytes_linked)),
     );
-    page.line(0, &format!("Snapshot {what}"));
+    let on = name.map_or_else(String::new, |name| format!(" on {name}"));
+    page.line(0, &format!("Snapshot{on} {what}"));
     if let Some(cost) = &sealed.costs_most
         && cost.bytes >= WORTH_TELLING
     {
@@ -342,9 +350,9 @@ fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Styl
         return;
     }
     listed.sort_by_key(|problem| problem_rank(problem.kind));
-    let counted = report.snapshot.as_ref().map_or(0, |sealed| {
-        sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn
-    });
+    let counted = several::snapshots_of(report)
+        .map(|(_, sealed)| sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn);
+    let counted: u64 = counted.sum();
     let all = counted.max(listed.len() as u64);
     page.blank();
     page.line(
@@ -401,6 +409,9 @@ fn decisive_step(report: &Report) -> Option<(&str, &Outcome)> {
 
 /// How a run ended, in a sentence.
 pub(crate) fn describe_end(report: &Report, style: &Style) -> String {
+    if report.is_of_several() {
+        return several::describe_whole(report, style);
+    }
     // The step's own message stands beside it above; here it is named only.
     let step =
         decisive_step(report).map_or_else(String::new, |(step, _)| format!(" in step {step}"));
@@ -470,10 +481,12 @@ fn describe_incomplete(sealed: Option<&Sealed>, step: &str) -> String {
 fn collect_hints(report: &Report) -> Vec<&str> {
     let mut hints: Vec<&str> = Vec::new();
     let told = |hint: &str| {
-        report
+        let chains = report.destinations.values();
+        let mut findings = report
             .findings
             .iter()
-            .any(|finding| finding.hint.as_deref() == Some(hint))
+            .chain(chains.flat_map(|chain| &chain.findings));
+        findings.any(|finding| finding.hint.as_deref() == Some(hint))
     };
     for step in &report.steps {
         if let Some(hint) = step.outcome.hint.as_deref()

@@ -13,7 +13,7 @@ use schema::{
 use super::{
     amount, hint,
     page::{Page, first_few, readable_path, unbroken},
-    report,
+    report, several,
 };
 use crate::style::{Style, printable};
 
@@ -36,6 +36,35 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
         add_unusual(&mut facts, status);
     }
     let Facts { mut page, .. } = facts;
+    for (name, other) in &status.destinations {
+        page.blank();
+        let head = format!(
+            "{} {}",
+            style.bold(format!("{name}:")),
+            headline(other, style)
+        );
+        page.line(0, &head);
+        if let Some(remedy) = other
+            .remedy
+            .as_ref()
+            .filter(|one| status.remedy.as_ref() != Some(*one))
+        {
+            hint::add(&mut page, 2, remedy);
+        }
+        let mut facts = Facts { page, style };
+        match is_whole {
+            true => add_all(&mut facts, other),
+            false => add_unusual(&mut facts, other),
+        }
+        page = facts.page;
+        let unsaid = other.findings.iter().filter(|told| !is_said(other, told));
+        for told in unsaid {
+            page.raw(&report::finding_lines(
+                &several::finding_of(name, told),
+                style,
+            ));
+        }
+    }
     page.blank();
     let unsaid = status.findings.iter().filter(|told| !is_said(status, told));
     for told in unsaid {

@@ -57,6 +57,7 @@ fn encode_datagram(record: &Record<'_>) -> Vec<u8> {
         ("SYSLOG_IDENTIFIER", Some("backup")),
         ("BACKUP_RUN_ID", record.run_id),
         ("BACKUP_STEP", record.step),
+        ("BACKUP_DESTINATION", record.destination()),
         ("BACKUP_SNAPSHOT", record.snapshot),
         ("BACKUP_PATH", record.path),
         // `journalctl --unit` shows what root's programs say of a unit (systemd.journal-fields(7)).
@@ -89,15 +90,18 @@ mod tests {
         let at = "2025-01-16T02:00:00+01:00".parse().unwrap();
         let mut record = Record::new(at, Level::Error, Kind::Problem, "permission denied");
         record.run_id = Some("run");
+        record.step = Some("snapshot:usb");
         record.path = Some("/a\nPRIORITY=7");
         record.unit = Some("backup-local.service");
         let sender = Journald::at(&socket).unwrap();
         sender.write(&record);
         let mut buffer = [0; 4096];
         let length = journal.recv(&mut buffer).unwrap();
-        let mut expected = b"MESSAGE=/a\\012PRIORITY=7: permission denied\nPRIORITY=3\n".to_vec();
+        let mut expected =
+            b"MESSAGE=snapshot:usb: /a\\012PRIORITY=7: permission denied\nPRIORITY=3\n".to_vec();
         expected.extend_from_slice(b"MESSAGE_ID=acac334f0e7e407083c708dc9e400203\n");
         expected.extend_from_slice(b"SYSLOG_IDENTIFIER=backup\nBACKUP_RUN_ID=run\n");
+        expected.extend_from_slice(b"BACKUP_STEP=snapshot:usb\nBACKUP_DESTINATION=usb\n");
         expected.extend_from_slice(b"BACKUP_PATH=/a\\012PRIORITY=7\n");
         expected.extend_from_slice(b"OBJECT_SYSTEMD_UNIT=backup-local.service\n");
         assert_eq!(

@@ -1,7 +1,7 @@
 //! A log record is one event with its level and kind; this is how it looks as a line.
 
 use chrono::{DateTime, FixedOffset};
-use schema::{Severity, journal::Status, outside};
+use schema::{Severity, journal::Status, outside, plan::chain::split_id};
 
 /// How grave a record is, by the levels of syslog(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +133,12 @@ impl<'a> Record<'a> {
             unit: None,
             text,
         }
+    }
+
+    /// The named destination that its step is about.
+    #[must_use]
+    pub fn destination(&self) -> Option<&'a str> {
+        self.step.and_then(|step| split_id(step).1)
     }
 
     /// What happened, in one line with nothing in it that is not seen as itself.

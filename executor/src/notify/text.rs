@@ -5,7 +5,8 @@
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use schema::{
-    ExpireReason, Report, RunResult, Severity, amount,
+    ExpireReason, Finding, Report, RunResult, Severity, amount,
+    config::DestinationName,
     journal::{Sealed, Status},
     outside,
     plan::{Deletion, LastGood, Lost, only_tells},
@@ -77,12 +78,13 @@ pub fn compose_message(news: &News<'_>) -> Message {
         (Occasion::Health, _) => ("health needs a look", NotificationPriority::Doubtful),
         (Occasion::Drill, _) => ("trial restore FAILED", NotificationPriority::Bad),
         (Occasion::Result, RunResult::Success) => ("done", NotificationPriority::Good),
-        (Occasion::Result, RunResult::Incomplete) => match &report.snapshot {
-            Some(sealed) if !sealed.suspect.is_empty() => {
-                ("suspect", NotificationPriority::Doubtful)
+        (Occasion::Result, RunResult::Incomplete) => {
+            let is_suspect = |sealed: &Sealed| !sealed.suspect.is_empty();
+            match all_sealed(report).any(|(_, sealed)| is_suspect(sealed)) {
+                true => ("suspect", NotificationPriority::Doubtful),
+                false => ("incomplete", NotificationPriority::Doubtful),
             }
-            _ => ("incomplete", NotificationPriority::Doubtful),
-        },
+        }
         (Occasion::Result, RunResult::Failed) => ("FAILED", NotificationPriority::Bad),
         (Occasion::Result, RunResult::Refused) => ("refused", NotificationPriority::Bad),
         (Occasion::Result, RunResult::Deferred) => ("deferred", NotificationPriority::Doubtful),
@@ -177,13 +179,14 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
         }
         _ => {}
     }
-    lines.extend(
-        report
-            .findings
-            .iter()
-            .filter(|finding| finding.severity > Severity::Note)
-            .map(|finding| capitalize(&finding.message)),
-    );
+    lines.extend(destination_lines(report));
+    let is_told = |finding: &&Finding| finding.severity > Severity::Note;
+    let findings = report.findings.iter().filter(is_told);
+    lines.extend(findings.map(|finding| capitalize(&finding.message)));
+    for (name, chain) in &report.destinations {
+        let findings = chain.findings.iter().filter(is_told);
+        lines.extend(findings.map(|finding| format!("{name}: {}", finding.message)));
+    }
     for step in report.steps.iter().filter(|step| !only_tells(&step.step)) {
         let how = match step.outcome.status {
             Status::Failed => "failed",
@@ -200,8 +203,10 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
             format!("Step {name} {how}: {message}")
         });
     }
-    if let Some(sealed) = &report.snapshot {
-        lines.extend(sealed.suspect.iter().map(|why| format!("Suspect: {why}")));
+    for (name, sealed) in all_sealed(report) {
+        let on = on(name);
+        let suspect = sealed.suspect.iter();
+        lines.extend(suspect.map(|why| format!("Suspect{on}: {why}")));
     }
     lines.truncate(SHOWN * 2);
     lines.extend(problem_lines(report));
@@ -226,10 +231,30 @@ fn problem_lines(report: &Report) -> Vec<String> {
     lines
 }
 
+/// How a run for several destinations ended for each of them, in one line.
+fn destination_lines(report: &Report) -> Option<String> {
+    let ends = report.destinations.iter();
+    let ends = ends.map(|(name, chain)| format!("{name}: {}", chain.result.word()));
+    let ends: Vec<String> = ends.collect();
+    (!ends.is_empty()).then(|| format!("Destinations: {}.", ends.join(", ")))
+}
+
+/// The snapshots that a run sealed, each with the name of its destination where there are several.
+fn all_sealed(report: &Report) -> impl Iterator<Item = (Option<&DestinationName>, &Sealed)> {
+    let several = report.is_of_several();
+    let only = report.snapshot.iter().filter(move |_| !several);
+    let all = report.destinations.iter();
+    let all = all.filter_map(|(name, chain)| Some((Some(name), chain.snapshot.as_ref()?)));
+    only.map(|sealed| (None, sealed)).chain(all)
+}
+
+fn on(name: Option<&DestinationName>) -> String {
+    name.map_or_else(String::new, |name| format!(" on {name}"))
+}
+
 fn safe_lines(news: &News<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let sealed = news.report.snapshot.as_ref();
-    if let Some(sealed) = sealed {
+    for (name, sealed) in all_sealed(news.report) {
         let totals = &sealed.totals;
         let how = match (is_good(sealed), sealed.suspect.is_empty()) {
             (true, _) => "",
@@ -237,12 +262,9 @@ fn safe_lines(news: &News<'_>) -> Vec<String> {
             (false, false) => "kept until a person has looked, ",
         };
         lines.push(format!(
-            "{} {}, {how}{}, {}; {} copied, {} linked.",
-            if is_good(sealed) {
-                "Safe: snapshot"
-            } else {
-                "Made: snapshot"
-            },
+            "{} snapshot{} {}, {how}{}, {}; {} copied, {} linked.",
+            if is_good(sealed) { "Safe:" } else { "Made:" },
+            on(name),
             sealed.id,
             amount::plural(totals.files, "file", "files"),
             amount::bytes(totals.bytes),
@@ -250,7 +272,7 @@ fn safe_lines(news: &News<'_>) -> Vec<String> {
             amount::count(totals.files_linked),
         ));
     }
-    if !sealed.is_some_and(is_good) {
+    if !all_sealed(news.report).any(|(_, sealed)| is_good(sealed)) {
         lines.push(match news.last_good {
             Some(good) => format!(
                 "Safe: the newest good snapshot is {}, {} old.",
@@ -300,9 +322,11 @@ fn is_good(sealed: &Sealed) -> bool {
 
 /// The hints, each once.
 fn what_to_do(report: &Report) -> Vec<String> {
+    let chains = report.destinations.values();
     let findings = report
         .findings
         .iter()
+        .chain(chains.flat_map(|chain| &chain.findings))
         .filter(|finding| finding.severity > Severity::Note)
         .filter_map(|finding| finding.hint.as_deref());
     let steps = report

@@ -9,6 +9,7 @@ mod drill;
 mod news;
 mod runs;
 mod schedules;
+mod several;
 mod space;
 #[cfg(test)]
 mod space_tests;
@@ -21,6 +22,7 @@ use std::cmp::Reverse;
 
 pub use drill::{describe_failed_drill, warn_of_failed_drill, without_disproved_drill};
 pub use news::is_news;
+pub use several::join_health;
 
 use schema::{
     Config, Finding, Inventory, Severity, amount,
@@ -86,6 +88,7 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
         cloud,
         findings,
         told_at: None,
+        destinations: std::collections::BTreeMap::new(),
     }
 }
 

@@ -3,11 +3,12 @@
 //! Owns what a status says and its verdict; the line that says it is in [`summary`]. Nothing here
 //! looks for anything: what is running and what was noticed is told to it.
 
+mod several;
 mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use self::summary::damaged_files;
+pub use self::{several::join_status, summary::damaged_files};
 pub use crate::findings::notices::repair_command;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,7 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
         troubles: troubles(config, known.runs),
         running: facts.running,
         findings,
+        destinations: BTreeMap::new(),
     };
     (status.verdict, status.summary, status.remedy) = summary::summarize(&status);
     status

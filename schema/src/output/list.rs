@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ExpireReason, Gone, KeepReason, SnapshotId, Tier,
+    config::DestinationName,
     inventory::{Leftover, Unmanaged},
 };
 
@@ -17,6 +18,9 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct SnapshotList {
     /// Format of this document.
     pub format_version: u32,
+    /// The destination's name, where there are named ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<DestinationName>,
     /// Where the destination is mounted.
     pub mount_point: String,
     /// Snapshots with a record, newest first.

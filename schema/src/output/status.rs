@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Finding, RunResult, SnapshotId,
+    config::DestinationName,
     drill::{Drill, DrillVerdict},
     health::HealthVerdict,
     verify::DamagedFile,
@@ -76,10 +77,15 @@ pub struct BackupStatus {
     pub running: bool,
     /// What was noticed.
     pub findings: Vec<Finding>,
+    /// How each named destination stands by itself; verdict and summary are of the whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<DestinationName, Self>,
 }
 
 /// How things stand, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatusVerdict {
     /// All is well.

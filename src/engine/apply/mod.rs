@@ -7,6 +7,8 @@ mod part;
 mod run;
 mod saved;
 
+pub(super) use run::of_destination;
+
 use executor::error::Result;
 use planner::{Options, due::Decision, notices::TimerCall};
 use schema::{

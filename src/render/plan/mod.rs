@@ -18,7 +18,7 @@ use schema::{
 use super::{
     amount,
     page::{Page, configured_path, unbroken},
-    report,
+    report, several,
 };
 use crate::style::Style;
 
@@ -30,7 +30,9 @@ pub(crate) fn backup_plan(
     is_whole: bool,
     style: &Style,
 ) -> String {
-    if is_whole || !short::is_of_backup(plan) {
+    if !plan.chains.is_empty() {
+        several::plan_page(plan, inventory, is_whole, style)
+    } else if is_whole || !short::is_of_backup(plan) {
         plan_page(plan, inventory, style)
     } else {
         short::short_page(plan, inventory, style)
@@ -54,6 +56,58 @@ pub(crate) fn deletion_plan(
 fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::default();
     add_header(&mut page, plan, inventory, style);
+    add_steps(&mut page, plan, inventory, style);
+    add_findings(&mut page, plan, style);
+    page.blank();
+    page.line(0, &describe_total(plan, style));
+    page.into_string()
+}
+
+/// The part of a plan for several destinations that is about one; what was noticed of the base is told
+/// with what was noticed of the run.
+pub(super) fn add_section(
+    page: &mut Page,
+    plan: &Plan,
+    inventory: &Inventory,
+    (is_base, is_whole): (bool, bool),
+    style: &Style,
+) {
+    add_place(page, plan, inventory);
+    if is_whole {
+        add_steps(page, plan, inventory, style);
+    } else {
+        short::add_steps(page, plan, inventory, style);
+    }
+    if !is_base {
+        add_findings(page, plan, style);
+    }
+    if let Some(nothing) = describe_nothing(plan, style) {
+        page.line(0, &nothing);
+    } else if is_whole {
+        page.blank();
+        page.line(0, &describe_total(plan, style));
+    }
+}
+
+/// The steps of a plan for several destinations that are about none of them.
+pub(super) fn add_frame(
+    page: &mut Page,
+    plan: &Plan,
+    inventory: &Inventory,
+    is_whole: bool,
+    style: &Style,
+) {
+    if is_whole {
+        add_steps(page, plan, inventory, style);
+    } else {
+        short::add_steps(page, plan, inventory, style);
+    }
+}
+
+pub(super) use short::describe_rest;
+
+/// Each step of a plan.
+fn add_steps(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     for (at, step) in plan.steps.iter().enumerate() {
         page.blank();
         let kind = step.action.kind();
@@ -64,16 +118,12 @@ fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
             format!("{} ({kind})", style.bold(&step.id))
         };
         page.line(0, &format!("{}. {name}", at + 1));
-        steps::add_action(&mut page, &step.action, plan, inventory, style);
+        steps::add_action(page, &step.action, plan, inventory, style);
     }
-    add_findings(&mut page, plan, style);
-    page.blank();
-    page.line(0, &describe_total(plan, style));
-    page.into_string()
 }
 
 /// Adds what was noticed, from notes to refusals, so that what stops the run stands where reading ends.
-fn add_findings(page: &mut Page, plan: &Plan, style: &Style) {
+pub(super) fn add_findings(page: &mut Page, plan: &Plan, style: &Style) {
     for severity in [
         Severity::Note,
         Severity::Warning,
@@ -89,15 +139,21 @@ fn add_findings(page: &mut Page, plan: &Plan, style: &Style) {
 }
 
 fn add_header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
-    page.line(
-        0,
-        &format!(
-            "{}, {} {}",
-            style.bold(format!("Plan for {}", plan.host)),
-            plan.created_at.format("%Y-%m-%d %H:%M:%S"),
-            plan.created_at.format("%:z"),
-        ),
-    );
+    page.line(0, &title(plan, style));
+    add_place(page, plan, inventory);
+}
+
+/// For whom and when it is.
+pub(super) fn title(plan: &Plan, style: &Style) -> String {
+    format!(
+        "{}, {} {}",
+        style.bold(format!("Plan for {}", plan.host)),
+        plan.created_at.format("%Y-%m-%d %H:%M:%S"),
+        plan.created_at.format("%:z"),
+    )
+}
+
+fn add_place(page: &mut Page, plan: &Plan, inventory: &Inventory) {
     let Some(destination) = &inventory.destination else {
         return;
     };

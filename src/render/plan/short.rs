@@ -43,15 +43,20 @@ pub(super) fn short_page(plan: &Plan, inventory: &Inventory, style: &Style) -> S
     let mut page = Page::default();
     add_header(&mut page, plan, inventory, style);
     page.blank();
-    for step in &plan.steps {
-        add_what_matters(&mut page, &step.action, plan, inventory, style);
-    }
+    add_steps(&mut page, plan, inventory, style);
     page.blank();
     add_findings(&mut page, plan, style);
     page.blank();
     let end = describe_nothing(plan, style).unwrap_or_else(|| describe_rest(plan));
     page.line(0, &end);
     page.into_string()
+}
+
+/// What matters of each step.
+pub(super) fn add_steps(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
+    for step in &plan.steps {
+        add_what_matters(page, &step.action, plan, inventory, style);
+    }
 }
 
 /// What goes by a plan that a person asks for and why, made from this inventory, and what stays.
@@ -76,7 +81,7 @@ pub(super) fn deletion_page(plan: &Plan, inventory: &Inventory, style: &Style) -
 }
 
 /// The last line: how much the whole plan tells besides.
-fn describe_rest(plan: &Plan) -> String {
+pub(in crate::render) fn describe_rest(plan: &Plan) -> String {
     let steps = amount::plural(plan.steps.len() as u64, "step", "steps");
     format!("{steps}: -v shows each, what it leaves out and why each snapshot stays.")
 }

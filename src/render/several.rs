@@ -1,0 +1,170 @@
+//! Plans and reports of several destinations: what is told of each, and what of the whole.
+//!
+//! What is told of one is told as if it were the only one, under its name.
+
+use schema::{
+    Finding, Inventory, Plan, Report, RunResult, config::DestinationName, journal::Sealed,
+    plan::Part,
+};
+
+use super::{page::Page, plan, report};
+use crate::style::Style;
+
+/// A plan for several destinations: what holds the run together, and the plan for each.
+pub(crate) fn plan_page(
+    whole: &Plan,
+    inventory: &Inventory,
+    is_whole: bool,
+    style: &Style,
+) -> String {
+    let mut page = Page::default();
+    page.line(0, &plan::title(whole, style));
+    let local = DestinationName::new(DestinationName::LOCAL);
+    let base = whole.chain(&local);
+    if let Some(base) = &base {
+        let frame = steps_of(base, |part| part == Part::Coordinator);
+        plan::add_frame(&mut page, &frame, &inventory.view(&local), is_whole, style);
+    }
+    for of in whole.taking_part() {
+        let name = of.as_ref().unwrap_or(&local);
+        let Some(chain) = whole.chain(name) else {
+            continue;
+        };
+        let own = steps_of(&chain, |part| part != Part::Coordinator);
+        page.blank();
+        page.line(0, &style.bold(title_of(whole, of.as_ref())));
+        let how = (of.is_none(), is_whole);
+        plan::add_section(&mut page, &own, &inventory.view(name), how, style);
+    }
+    if let Some(base) = &base {
+        plan::add_findings(&mut page, base, style);
+    }
+    page.blank();
+    if !is_whole {
+        page.line(0, &plan::describe_rest(whole));
+    }
+    page.into_string()
+}
+
+/// The name of a section: that of the destination, or of what there is of the two predefined ones.
+fn title_of(plan: &Plan, of: Option<&DestinationName>) -> String {
+    if let Some(name) = of {
+        return name.to_string();
+    }
+    let has = |part: Part| {
+        let mut steps = plan.steps.iter().filter(|step| step.of.is_none());
+        steps.any(|step| step.action.part() == part)
+    };
+    match (has(Part::Local), has(Part::Cloud)) {
+        (true, true) => "local, cloud".to_owned(),
+        (false, true) => DestinationName::CLOUD.to_owned(),
+        _ => DestinationName::LOCAL.to_owned(),
+    }
+}
+
+fn steps_of(plan: &Plan, wanted: impl Fn(Part) -> bool) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.retain(|step| wanted(step.action.part()));
+    plan
+}
+
+/// The snapshots that a run sealed, each with the name of its destination where there are several.
+pub(crate) fn snapshots_of(report: &Report) -> impl Iterator<Item = (Option<&str>, &Sealed)> {
+    let several = report.is_of_several();
+    let only = report.snapshot.iter().filter(move |_| !several);
+    let all = report.destinations.iter();
+    let all = all.filter_map(|(name, chain)| Some((Some(name.as_str()), chain.snapshot.as_ref()?)));
+    only.map(|sealed| (None, sealed)).chain(all)
+}
+
+/// A finding about a destination, as it is told among those of others.
+pub(crate) fn finding_of(name: &DestinationName, finding: &Finding) -> Finding {
+    Finding {
+        message: format!("{name}: {}", finding.message),
+        ..finding.clone()
+    }
+}
+
+/// How a run ended for each destination, a line each; nothing where there is one.
+pub(crate) fn add_ends(page: &mut Page, report: &Report, style: &Style) {
+    for name in report.destinations.keys() {
+        let Some(mut own) = report.chain(name) else {
+            continue;
+        };
+        // A part of the two that share a chain ended for itself.
+        if let Some(chain) = report.destinations.get(name) {
+            own.result = chain.result;
+            own.snapshot.clone_from(&chain.snapshot);
+            if name.is_predefined() {
+                let is_cloud = |step: &str| step.starts_with("cloud-");
+                let cloud = name.as_str() == DestinationName::CLOUD;
+                own.steps.retain(|done| is_cloud(&done.step) == cloud);
+            }
+        }
+        page.entry(
+            0,
+            &format!("{name}:"),
+            name.as_str().len() + 2,
+            &report::describe_end(&own, style),
+        );
+    }
+    if report.is_of_several() {
+        page.blank();
+    }
+}
+
+/// How a run for several destinations ended as a whole.
+pub(crate) fn describe_whole(report: &Report, style: &Style) -> String {
+    let named = |result: RunResult| {
+        let all = report.destinations.iter();
+        let names = all.filter(|(_, chain)| chain.result == result);
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
+    };
+    let with = |word: &str, result: RunResult| match named(result).as_str() {
+        "" => String::new(),
+        names => format!("{word} {names}"),
+    };
+    match report.result {
+        RunResult::Success => format!(
+            "{} Everything is on {}.",
+            style.green(style.bold("Done.")),
+            named(RunResult::Success)
+        ),
+        RunResult::Incomplete => {
+            let parts = [
+                with("incomplete on", RunResult::Incomplete),
+                with("refused by", RunResult::Refused),
+                with("deferred for", RunResult::Deferred),
+            ];
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            let what = match parts.is_empty() {
+                true => "something waits for a person: see above".to_owned(),
+                false => parts.join(", "),
+            };
+            format!("{} {what}.", style.yellow(style.bold("Done, but")))
+        }
+        RunResult::Failed => {
+            let what = with(" for", RunResult::Failed);
+            let done = with(" Done for", RunResult::Success);
+            let end = if done.is_empty() { "" } else { "." };
+            format!("{}{what}.{done}{end}", style.red(style.bold("Failed")))
+        }
+        RunResult::Refused => {
+            format!("{} Nothing changed.", style.red(style.bold("Refused.")))
+        }
+        RunResult::Deferred => {
+            let what = with(" for", RunResult::Deferred);
+            let done = with(" Done for", RunResult::Success);
+            let end = if done.is_empty() { "" } else { "." };
+            format!(
+                "{}{what}; the next run tries again.{done}{end}",
+                style.yellow(style.bold("Deferred"))
+            )
+        }
+        RunResult::Interrupted => format!(
+            "{} What was done stays; the next run continues it.",
+            style.yellow(style.bold("Interrupted."))
+        ),
+    }
+}
