@@ -12,6 +12,9 @@ use crate::Config;
 /// How many `$ref`s may follow each other.
 const DEEPEST: usize = 16;
 
+/// What stands in a path for the name that a person gives.
+const NAME: &str = "<name>";
+
 /// Whole configurations, each of them valid, that have every key between them: a key's example is that of the
 /// first one which has it.
 pub const EXAMPLES: &str = include_str!("config/examples.json");
@@ -93,13 +96,15 @@ fn describe_keys(schema: &Value, of: &Value, above: &str, keys: &mut Vec<Describ
         let is = resolve(schema, at);
         let meaning = at["description"].as_str().or(is["description"].as_str());
         let below = object_of(schema, at);
-        let is_head = below.is_some() && (above.is_empty() || at["default"].is_object());
+        let is_head = (below.is_some() && (above.is_empty() || at["default"].is_object()))
+            || named_of(schema, at).is_some();
         keys.push(DescribedKey {
             meaning: in_one_line(meaning.unwrap_or_default()),
             value: (!is_head).then(|| DescribedValue {
-                kind: match below {
-                    Some(_) => "object or null".to_owned(),
-                    None => kind_of(schema, at),
+                kind: match (below, at["x-of"].as_str()) {
+                    (Some(_), _) => "object or null".to_owned(),
+                    (None, Some(of)) => format!("of type {of}: {}", kind_of(schema, at)),
+                    (None, None) => kind_of(schema, at),
                 },
                 default: at.get("default").map(Value::to_string),
                 choices: choices_of(schema, at),
@@ -110,14 +115,17 @@ fn describe_keys(schema: &Value, of: &Value, above: &str, keys: &mut Vec<Describ
         if let Some(below) = below {
             describe_keys(schema, below, &format!("{path}."), keys);
         }
+        if let Some(named) = named_of(schema, at) {
+            describe_keys(schema, named, &format!("{path}.{NAME}."), keys);
+        }
     }
 }
 
 /// The line that sets a key in the first of the examples that has it.
 fn example_of(key: &str, path: &str) -> Option<String> {
-    let pointer = format!("/{}", path.replace('.', "/"));
+    let steps: Vec<&str> = path.split('.').collect();
     let mut examples = EXAMPLE_CONFIGS.iter();
-    let value = examples.find_map(|example| example.pointer(&pointer))?;
+    let value = examples.find_map(|example| value_at(example, &steps))?;
     let value = match value.as_array() {
         Some(items) => {
             let items: Vec<String> = items.iter().map(Value::to_string).collect();
@@ -126,6 +134,23 @@ fn example_of(key: &str, path: &str) -> Option<String> {
         None => value.to_string(),
     };
     Some(format!("\"{key}\": {value}"))
+}
+
+/// The value at a path of keys, the first one where any name will do.
+fn value_at<'a>(of: &'a Value, steps: &[&str]) -> Option<&'a Value> {
+    let Some((step, below)) = steps.split_first() else {
+        return Some(of);
+    };
+    match *step {
+        NAME => of.as_object()?.values().find_map(|of| value_at(of, below)),
+        key => value_at(of.get(key)?, below),
+    }
+}
+
+/// What an object holds of each name that a person gives.
+fn named_of<'a>(schema: &'a Value, at: &'a Value) -> Option<&'a Value> {
+    let named = resolve(schema, &at["additionalProperties"]);
+    named["properties"].is_object().then_some(named)
 }
 
 /// What stands behind a `$ref`.
@@ -222,8 +247,10 @@ mod tests {
         {
             assert!(meaning.ends_with('.'), "{path}: {meaning}");
             let Some(value) = value else { continue };
-            let is_required =
-                path.ends_with(".to") || path.ends_with(".from") || path.ends_with(".url");
+            let is_required = path.ends_with(".type")
+                || path.ends_with(".to")
+                || path.ends_with(".from")
+                || path.ends_with(".url");
             assert!(value.default.is_some() || is_required, "{path}");
             assert!(
                 value.example.is_some() || value.kind == "object or null",

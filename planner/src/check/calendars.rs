@@ -53,9 +53,18 @@ pub fn never_again(config: &Config, now: DateTime<FixedOffset>) -> Vec<Fault> {
         let calendar = schedule.parse::<Calendar>();
         ("monitoring.drill.schedule", schedule, calendar)
     });
-    [frequency, interval, drill]
-        .into_iter()
-        .flatten()
+    let common = [frequency, interval, drill].into_iter().flatten();
+    let common = common.map(|(path, text, calendar)| (path.to_owned(), text.to_owned(), calendar));
+    let own = config.chains().into_iter().filter_map(|name| {
+        let path = config.path_of(&name, "schedule.frequency");
+        let Config { schedule, .. } = config.view(&name)?;
+        let of_its_own = schedule.enable && path != "schedule.frequency";
+        let text = schedule.frequency.as_str();
+        let calendar = schedule_expression(text, schedule.time_of_day.time());
+        of_its_own.then(|| (path, text.to_owned(), calendar))
+    });
+    common
+        .chain(own)
         .filter(|(_, _, calendar)| {
             let next = calendar
                 .as_ref()
@@ -63,12 +72,15 @@ pub fn never_again(config: &Config, now: DateTime<FixedOffset>) -> Vec<Fault> {
             next.is_ok_and(|next| next.is_none())
         })
         .map(|(path, text, _)| {
-            Fault::new(path, "this never elapses again, so nothing is ever started")
-                .found(format!("\"{text}\""))
-                .expected("an expression with moments in the future, such as \"*-*-1/2\"")
-                .hint(format!(
-                    "set `{path}` to one for which `systemd-analyze calendar` names a next elapse"
-                ))
+            Fault::new(
+                path.clone(),
+                "this never elapses again, so nothing is ever started",
+            )
+            .found(format!("\"{text}\""))
+            .expected("an expression with moments in the future, such as \"*-*-1/2\"")
+            .hint(format!(
+                "set `{path}` to one for which `systemd-analyze calendar` names a next elapse"
+            ))
         })
         .collect()
 }
@@ -108,6 +120,13 @@ mod tests {
         assert_eq!(
             found(checks, "2024-01-01T00:00:00+00:00"),
             ["monitoring.healthCheckInterval"]
+        );
+        let own = r#"{"schedule": {"enable": true}, "destinations": {
+            "usb": {"type": "disk", "schedule": {"frequency": "2024-02-30"}},
+            "nas": {"type": "disk"}}}"#;
+        assert_eq!(
+            found(own, "2024-01-01T00:00:00+00:00"),
+            ["destinations.usb.schedule.frequency"]
         );
     }
 }

@@ -4,6 +4,7 @@
 //! file and judges nothing that needs the machine: whether a path exists is asked at plan time.
 
 mod calendars;
+mod destinations;
 mod fault;
 mod finding;
 mod json;
@@ -135,6 +136,8 @@ fn in_order(mut located: Vec<Located>) -> Vec<Fault> {
     faults
 }
 
+#[cfg(test)]
+mod destinations_tests;
 #[cfg(test)]
 mod notices_tests;
 #[cfg(test)]

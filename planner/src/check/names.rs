@@ -10,8 +10,8 @@ const LONGEST_NAME: usize = 64;
 
 /// What other tools call a key that is no nearer than others.
 const OTHER_NAMES: [(&str, &str); 2] = [
-    ("exclude", "local.excludePatterns"),
-    ("excludes", "local.excludePatterns"),
+    ("exclude", "excludePatterns"),
+    ("excludes", "excludePatterns"),
 ];
 
 /// A known key.
@@ -23,25 +23,35 @@ pub(super) struct Key {
     name: String,
 }
 
-/// Every key of the shape, in its order.
+/// Every key of the shape, in its order; none of those that stand below a name which a person gives.
 pub(super) fn all_keys(shape: &Shape) -> Vec<Key> {
-    fn collect(shape: &Shape, section: &str, keys: &mut Vec<Key>) {
+    keys_below(shape, "", None)
+}
+
+/// Every key of a shape that stands in `section`, of a thing of type `kind` where that is known.
+pub(super) fn keys_below(shape: &Shape, section: &str, kind: Option<&str>) -> Vec<Key> {
+    fn collect(shape: &Shape, section: &str, of: Option<&str>, keys: &mut Vec<Key>) {
         for kind in &shape.kinds {
             if let Kind::Object(object) = kind {
                 for (name, below) in &object.keys {
+                    if let (Some(only), Some(of)) = (below.only_of.as_deref(), of)
+                        && only != of
+                    {
+                        continue;
+                    }
                     let path = join(section, name);
                     keys.push(Key {
                         path: path.clone(),
                         section: section.to_owned(),
                         name: name.clone(),
                     });
-                    collect(below, &path, keys);
+                    collect(below, &path, of, keys);
                 }
             }
         }
     }
     let mut keys = Vec::new();
-    collect(shape, "", &mut keys);
+    collect(shape, section, kind, &mut keys);
     keys
 }
 
@@ -52,7 +62,8 @@ pub(super) fn all_keys(shape: &Shape) -> Vec<Key> {
 pub(super) fn nearest_key(section: &str, name: &str, keys: &[Key]) -> Option<String> {
     let wanted = plain(name)?;
     if let Some((_, meant)) = OTHER_NAMES.iter().find(|(other, _)| *other == wanted) {
-        return Some((*meant).to_owned());
+        let known = keys.iter().find(|key| key.name == *meant);
+        return known.map(|key| key.path.clone());
     }
     let mut ranked: Vec<(usize, bool, &Key)> = keys
         .iter()

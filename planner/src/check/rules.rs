@@ -9,7 +9,7 @@ use schema::Config;
 use schema::config::{Provider, SyncMode};
 
 use super::{
-    calendars,
+    calendars, destinations,
     finding::{RuleFinding, finding_if},
     metrics, notices, patterns, sources,
 };
@@ -46,15 +46,59 @@ const FAULTS: &[Rule] = &[
     notices::topic,
 ];
 
+/// Of these, what is about one destination: about each by its name as well, in its view.
+const FAULTS_OF_VIEWS: &[Rule] = &[
+    keep_nothing,
+    no_sources,
+    sources::duplicate,
+    sources::destination,
+    sources::optional,
+    one_line,
+    patterns::invalid,
+    file_system_uuid,
+    remote_form,
+    remote_path,
+    bandwidth_limit,
+    zero_spans,
+    calendars::frequency,
+];
+
+/// What is about several destinations, or about names.
+const FAULTS_BETWEEN: &[Rule] = &[
+    destinations::reserved,
+    destinations::place,
+    destinations::same_folder,
+    destinations::same_file_system,
+    destinations::same_remote,
+    destinations::source,
+    destinations::remotes,
+];
+
 /// What is allowed and probably not meant.
 const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::name];
 
 /// What may be meant and mostly is not: nobody wants to hear of it with every command.
 const REMARKS: &[Rule] = &[patterns::odd, patterns::of_whole_sources];
 
+/// Rules as they are about each destination by its name.
+fn of_views(config: &Config, rules: &[Rule]) -> Vec<RuleFinding> {
+    let mut found = Vec::new();
+    for name in config.destinations.keys() {
+        let Some(view) = config.view(name) else {
+            continue;
+        };
+        let findings = rules.iter().flat_map(|rule| rule(&view));
+        found.extend(findings.filter_map(|one| one.in_words_of(config, name)));
+    }
+    found
+}
+
 /// Everything that makes the config invalid.
 pub(super) fn faults(config: &Config) -> Vec<RuleFinding> {
-    FAULTS.iter().flat_map(|rule| rule(config)).collect()
+    let whole = FAULTS.iter().chain(FAULTS_BETWEEN);
+    let mut found: Vec<RuleFinding> = whole.flat_map(|rule| rule(config)).collect();
+    found.extend(of_views(config, FAULTS_OF_VIEWS));
+    found
 }
 
 /// Everything that is probably not meant.
@@ -64,7 +108,10 @@ pub(super) fn warnings(config: &Config) -> Vec<RuleFinding> {
 
 /// Everything that a person who checks the config should look at once.
 pub(super) fn remarks(config: &Config) -> Vec<RuleFinding> {
-    REMARKS.iter().flat_map(|rule| rule(config)).collect()
+    let mut found: Vec<RuleFinding> = REMARKS.iter().flat_map(|rule| rule(config)).collect();
+    found.extend(of_views(config, REMARKS));
+    found.extend(destinations::mirror_keeps(config));
+    found
 }
 
 fn hostname(config: &Config) -> Vec<RuleFinding> {
@@ -306,7 +353,8 @@ fn zero_spans(config: &Config) -> Vec<RuleFinding> {
 }
 
 fn nothing_to_back_up(config: &Config) -> Vec<RuleFinding> {
-    finding_if(!config.local.enable && !config.cloud.enable, || {
+    let nothing = !config.local.enable && !config.cloud.enable && config.chains().is_empty();
+    finding_if(nothing, || {
         RuleFinding::new(
             "local.enable",
             "nothing to back up: `local.enable` and `cloud.enable` are both false",

@@ -16,6 +16,8 @@ pub(super) struct Shape {
     pub(super) kinds: Vec<Kind>,
     /// The default, where the key may be left out.
     pub(super) default: Option<Value>,
+    /// The value of the key `type` beside it that it belongs to, where it belongs to one alone.
+    pub(super) only_of: Option<String>,
 }
 
 /// One thing that a value may be.
@@ -23,11 +25,21 @@ pub(super) struct Shape {
 pub(super) enum Kind {
     Null,
     Bool,
-    Integer { least: i128, most: i128 },
-    Text { format: Option<String> },
+    Integer {
+        least: i128,
+        most: i128,
+    },
+    Text {
+        format: Option<String>,
+    },
     Choice(Vec<Value>),
     List(Shape),
     Object(Object),
+    /// Values of one shape by names of this format.
+    Map {
+        names: Option<String>,
+        value: Shape,
+    },
     Anything,
 }
 
@@ -102,7 +114,7 @@ impl Kind {
                 ),
             },
             Self::List(item) => format!("a list, each item {}", item.expected()),
-            Self::Object(_) => "an object, `{ … }`".to_owned(),
+            Self::Object(_) | Self::Map { .. } => "an object, `{ … }`".to_owned(),
             Self::Anything => "any value".to_owned(),
         }
     }
@@ -158,6 +170,10 @@ fn read(schema: &Value, root: &Value, depth: usize) -> Shape {
                     format: text(&schema["format"]),
                 },
                 Some("array") => Kind::List(read(&schema["items"], root, depth)),
+                Some("object") if schema["additionalProperties"].is_object() => Kind::Map {
+                    names: text(&schema["propertyNames"]["format"]),
+                    value: read(&schema["additionalProperties"], root, depth),
+                },
                 Some("object") => Kind::Object(Object {
                     keys: schema["properties"]
                         .as_object()
@@ -179,6 +195,7 @@ fn read(schema: &Value, root: &Value, depth: usize) -> Shape {
     Shape {
         kinds,
         default: schema.get("default").cloned(),
+        only_of: text(&schema["x-of"]),
     }
 }
 
@@ -217,7 +234,8 @@ mod tests {
                             keywords(below, found);
                         }
                     }
-                    "items" => keywords(value, found),
+                    "items" | "propertyNames" => keywords(value, found),
+                    "additionalProperties" if value.is_object() => keywords(value, found),
                     _ => {}
                 }
             }
@@ -244,6 +262,8 @@ mod tests {
             "format",
             "minimum",
             "maximum",
+            "propertyNames",
+            "x-of",
         ];
         found.retain(|keyword| !read.contains(&keyword.as_str()));
         assert!(found.is_empty(), "not read: {found:?}");
@@ -256,6 +276,7 @@ mod tests {
                 Kind::Anything => true,
                 Kind::List(item) => anything(item),
                 Kind::Object(object) => object.keys.iter().any(|(_, shape)| anything(shape)),
+                Kind::Map { value, .. } => anything(value),
                 _ => false,
             })
         }

@@ -35,7 +35,25 @@ pub(super) fn duplicate(config: &Config) -> Vec<RuleFinding> {
 /// Sources that others contain and that `same` says are on the same file system as these, so that
 /// they are stored already. Who only reads the file cannot tell: mounts say it.
 pub fn nested(config: &Config, same: &dyn Fn(&AbsolutePath, &AbsolutePath) -> bool) -> Vec<Fault> {
-    let sources = &config.local.sources;
+    let mut found = nested_in("local.sources", &config.local.sources, same);
+    for (name, one) in &config.destinations {
+        if let Some(own) = one.sources.as_ref().filter(|_| one.enable) {
+            found.extend(nested_in(
+                &format!("destinations.{name}.sources"),
+                own,
+                same,
+            ));
+        }
+    }
+    found
+}
+
+/// Those of one list.
+fn nested_in(
+    key: &str,
+    sources: &[AbsolutePath],
+    same: &dyn Fn(&AbsolutePath, &AbsolutePath) -> bool,
+) -> Vec<Fault> {
     let first = first_of_each(sources);
     let mut found = Vec::new();
     for (index, source) in sources.iter().enumerate() {
@@ -44,9 +62,9 @@ pub fn nested(config: &Config, same: &dyn Fn(&AbsolutePath, &AbsolutePath) -> bo
             .filter(|outer| same(source, &sources[*outer]));
         if let Some(outer) = outer {
             let fault = Fault::new(
-                format!("local.sources[{index}]"),
+                format!("{key}[{index}]"),
                 format!(
-                    "inside `local.sources[{outer}]`, which is \"{}\", and on the same file system",
+                    "inside `{key}[{outer}]`, which is \"{}\", and on the same file system",
                     sources[outer]
                 ),
             )
@@ -123,6 +141,6 @@ pub(super) fn optional(config: &Config) -> Vec<RuleFinding> {
 }
 
 /// Whether a path is the folder or lies in it, as they are written.
-fn inside(path: &str, folder: &str) -> bool {
+pub(super) fn inside(path: &str, folder: &str) -> bool {
     rest_below(path.as_bytes(), folder.as_bytes()).is_some()
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use super::json::{Node, compact};
-use super::names::{Key, nearest_key, nearest_value, nixos_only};
+use super::names::{Key, keys_below, nearest_key, nearest_value, nixos_only};
 use super::place::{DocumentPath, Located};
 use super::shape::{Kind, Object, Shape};
 use super::trial;
@@ -28,6 +28,7 @@ pub(super) fn walk(document: &Node, shape: &Shape, keys: &[Key]) -> (Option<Valu
         place: DocumentPath::default(),
         faults: Vec::new(),
         keys,
+        own_keys: Vec::new(),
     };
     walk.repeated(document);
     let clean = walk.value(document, shape);
@@ -38,6 +39,8 @@ struct Walk<'d, 'k> {
     place: DocumentPath<'d>,
     faults: Vec<Located>,
     keys: &'k [Key],
+    /// The keys of the named thing that the walk is in, which are nearer than all others.
+    own_keys: Vec<Key>,
 }
 
 impl<'d> Walk<'d, '_> {
@@ -114,6 +117,9 @@ impl<'d> Walk<'d, '_> {
                 (Kind::List(item), Node::List(items)) => return self.list(items, item),
                 (Kind::Object(object), Node::Object(entries)) => {
                     return self.object(entries, object);
+                }
+                (Kind::Map { names, value }, Node::Object(entries)) => {
+                    return Some(self.map(entries, names.as_deref(), value));
                 }
                 _ => {}
             }
@@ -225,12 +231,49 @@ impl<'d> Walk<'d, '_> {
         clean.map(Value::Array)
     }
 
+    /// Values by names that a person gave them.
+    fn map(&mut self, entries: &'d [(String, Node)], names: Option<&str>, shape: &Shape) -> Value {
+        let mut clean = serde_json::Map::new();
+        for (index, (name, node)) in entries.iter().enumerate() {
+            self.place.enter_key(index, name);
+            let invalid = names.and_then(|format| schema::config::fault(format, name));
+            if let Some(expected) = &invalid {
+                let path = self.place.path();
+                let fault = Fault::new(path.clone(), "not a valid name")
+                    .expected(expected.clone())
+                    .hint("write another name".to_owned());
+                self.fault(Some(path), fault);
+            }
+            self.own_keys = keys_below(shape, &self.place.path(), type_of(node));
+            if let Some(value) = self.value(node, shape)
+                && invalid.is_none()
+            {
+                clean.entry(name).or_insert(value);
+            }
+            self.own_keys.clear();
+            self.place.leave();
+        }
+        Value::Object(clean)
+    }
+
     fn object(&mut self, entries: &'d [(String, Node)], object: &Object) -> Option<Value> {
         let mut clean = serde_json::Map::new();
         let section = self.place.path();
+        let kind = entries.iter().find(|(name, _)| name == "type");
+        let kind = kind.and_then(|(_, node)| text_of(node));
         for (index, (name, node)) in entries.iter().enumerate() {
             self.place.enter_key(index, name);
             if let Some(shape) = object.key(name) {
+                if let (Some(of), Some(kind)) = (&shape.only_of, kind)
+                    && of != kind
+                    && object.is_type(kind)
+                {
+                    let hint = format!("remove it, or set `{section}.type` to \"{of}\"");
+                    let problem = format!("only for type \"{of}\"");
+                    self.value_fault(node, |fault| fault.hint(hint), &problem);
+                    self.place.leave();
+                    continue;
+                }
                 // Of a key given twice the first counts; both are looked at.
                 if let Some(value) = self.value(node, shape) {
                     clean.entry(name).or_insert(value);
@@ -270,7 +313,8 @@ impl<'d> Walk<'d, '_> {
             );
         }
         let known: Vec<&str> = object.keys.iter().map(|(key, _)| key.as_str()).collect();
-        let nearest = nearest_key(section, name, self.keys);
+        let nearest = nearest_key(section, name, &self.own_keys)
+            .or_else(|| nearest_key(section, name, self.keys));
         let hint = match &nearest {
             Some(_) => None,
             None => Some("remove it, or write one of the known keys".to_owned()),
@@ -307,6 +351,30 @@ impl Node {
     fn is_one_of(&self, values: &[Value]) -> bool {
         !matches!(self, Self::List(_) | Self::Object(_)) && values.contains(&self.value())
     }
+}
+
+impl Object {
+    /// Whether things like this may be of this type.
+    fn is_type(&self, kind: &str) -> bool {
+        let types = self.key("type").into_iter().flat_map(Shape::choices);
+        types.into_iter().any(|choice| choice == kind)
+    }
+}
+
+fn text_of(node: &Node) -> Option<&str> {
+    match node {
+        Node::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// What an object says that it is.
+fn type_of(node: &Node) -> Option<&str> {
+    let Node::Object(entries) = node else {
+        return None;
+    };
+    let (_, kind) = entries.iter().find(|(name, _)| name == "type")?;
+    text_of(kind)
 }
 
 /// How to write what was probably meant.

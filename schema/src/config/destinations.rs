@@ -286,6 +286,7 @@ pub(super) fn serialize<S: Serializer>(
 pub(super) fn map_schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
+        "default": {},
         "propertyNames": generator.subschema_for::<DestinationName>(),
         "additionalProperties": generator.subschema_for::<Destination>(),
     })
