@@ -33,6 +33,7 @@ pub mod plan;
 pub mod problem;
 pub mod reason;
 pub mod record;
+pub mod remote_history;
 pub mod rsync;
 pub mod setup;
 pub mod shell;

@@ -5,10 +5,10 @@
 //! history of the first attempt after the snapshot's, and where it was moved, under its later name;
 //! so older snapshots come back, too, as long as their history is kept.
 
-use std::{collections::BTreeMap, ffi::OsStr};
+use std::{collections::BTreeMap, ffi::OsStr, fs::File};
 
 use schema::{
-    FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount,
+    Digest, FailureCode, SnapshotId, StoredPath, StoredPathBuf, amount,
     record::{SNAPSHOT_FORMAT_VERSION, SnapshotRecord},
 };
 
@@ -23,7 +23,7 @@ use crate::{
     copy::{Copier, CopyError},
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    manifest::{self, Entry, SegmentWriter, segments},
+    manifest::{self, Entry, Reader, SegmentWriter, segments},
     remove::remove_tree,
     store::{BACKUP, LONGEST_MANIFEST, SNAPSHOT_FILE, SNAPSHOTS, write_record},
     sys::{Dir, Kind},
@@ -42,7 +42,7 @@ pub struct WantedFiles<'a> {
 }
 
 impl WantedFiles<'_> {
-    fn has(&self, path: &StoredPath) -> bool {
+    pub(super) fn has(&self, path: &StoredPath) -> bool {
         self.paths.iter().any(|above| path.is_within(above))
     }
 }
@@ -106,12 +106,9 @@ pub fn fetch_files(
         wanted,
         published: &published,
         tree: make_destination(
-            folder,
+            (folder, named),
             wanted.host,
-            id,
-            &published,
-            cache,
-            named,
+            &carried_of(cache, id, &published)?,
             rclone.context,
         )?,
         tree_path: format!("{named}/{}/daily/{id}", wanted.host),
@@ -295,17 +292,42 @@ pub(super) fn choose_snapshot(
     }
 }
 
-/// The host's folder with the snapshot's records, and the snapshot's tree.
-fn make_destination(
-    folder: &Dir,
-    host: &str,
-    id: SnapshotId,
-    published: &Published,
+/// A snapshot's record and manifest as they were on the remote.
+pub(super) struct CarriedSnapshot<'a> {
+    pub(super) record: &'a SnapshotRecord,
+    /// Digest of the manifest that was sealed on the destination, where that is known.
+    pub(super) sealed_digest: Option<Digest>,
+    /// The manifest, from its start.
+    pub(super) manifest: File,
+}
+
+fn carried_of<'a>(
     cache: &RemoteCache,
-    named: &str,
+    id: SnapshotId,
+    published: &'a Published,
+) -> Result<CarriedSnapshot<'a>> {
+    let cached = cache
+        .cached_snapshot(id)
+        .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
+    let manifest = cached
+        .file(OsStr::new(manifest::FILE_NAME))
+        .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+    let upload = published.upload.as_ref();
+    Ok(CarriedSnapshot {
+        record: &published.record,
+        sealed_digest: upload.and_then(|upload| upload.sealed_digest),
+        manifest,
+    })
+}
+
+/// The host's folder with the snapshot's records, and the snapshot's tree.
+pub(super) fn make_destination(
+    (folder, named): (&Dir, &str),
+    host: &str,
+    carried: &CarriedSnapshot<'_>,
     context: Context<'_>,
 ) -> Result<Dir> {
-    let name = id.to_string();
+    let name = carried.record.id.to_string();
     let below = |names: &[&str]| -> Result<Dir> {
         let mut dir = folder
             .again()
@@ -318,22 +340,17 @@ fn make_destination(
         Ok(dir)
     };
     let records = below(&[host, BACKUP, SNAPSHOTS, &name])?;
-    let upload = published.upload.as_ref();
-    let sealed = upload.and_then(|upload| upload.sealed_digest);
-    if sealed.is_some_and(|sealed| sealed != published.record.manifest_digest) {
-        write_as_sealed(&records, published, context, named)?;
+    let sealed = carried.sealed_digest;
+    if sealed.is_some_and(|sealed| sealed != carried.record.manifest_digest) {
+        write_as_sealed(&records, carried, context, named)?;
         return below(&[host, "daily", &name]);
     }
-    write_record(&records, SNAPSHOT_FILE, named, &published.record)?;
-    let cached = cache
-        .cached_snapshot(id)
-        .ok_or_else(|| Error::failed(format!("the manifest of {id} is gone")))?;
-    let from = cached
-        .file(OsStr::new(manifest::FILE_NAME))
-        .map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
+    write_record(&records, SNAPSHOT_FILE, named, carried.record)?;
+    let io = |error: std::io::Error| Error::io("write", named.as_bytes(), error);
+    let from = carried.manifest.try_clone().map_err(io)?;
     records
         .copy_whole(manifest::FILE_NAME, from, LONGEST_MANIFEST)
-        .map_err(|error| Error::io("write", named.as_bytes(), error))?;
+        .map_err(io)?;
     below(&[host, "daily", &name])
 }
 
@@ -341,7 +358,7 @@ fn make_destination(
 /// remote, it is to the byte what was sealed, and its digest is the one that this machine keeps.
 fn write_as_sealed(
     records: &Dir,
-    published: &Published,
+    carried: &CarriedSnapshot<'_>,
     context: Context<'_>,
     named: &str,
 ) -> Result<()> {
@@ -352,7 +369,8 @@ fn write_as_sealed(
     let io = |error: std::io::Error| Error::io("write", named.as_bytes(), error);
     let mut writer =
         SegmentWriter::new(records, segments::FOLDER, None, context.threads, false).map_err(io)?;
-    for entry in published.reader()? {
+    let manifest = carried.manifest.try_clone().map_err(io)?;
+    for entry in Reader::new(manifest).map_err(io)? {
         let entry =
             entry.map_err(|error| Error::io("read", manifest::FILE_NAME.as_bytes(), error))?;
         context.stop.check()?;
@@ -362,7 +380,7 @@ fn write_as_sealed(
         format_version: SNAPSHOT_FORMAT_VERSION,
         manifest: segments::LIST_PATH.to_owned(),
         manifest_digest: writer.finish().map_err(io)?,
-        ..published.record.clone()
+        ..carried.record.clone()
     };
     write_record(records, SNAPSHOT_FILE, named, &record)
 }
@@ -411,7 +429,7 @@ pub(super) fn is_whole(tree: &Dir, entry: &Entry, context: Context<'_>) -> Resul
 }
 
 /// Refuses where the downloads would not fit.
-fn check_room_for_download(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
+pub(super) fn check_room_for_download(folder: &Dir, named: &str, bytes: u64) -> Result<()> {
     let size = rustix::fs::fstatvfs(folder)
         .map_err(|error| Error::io("look at", named.as_bytes(), error))?;
     let free = size.f_bavail.saturating_mul(size.f_frsize);

@@ -233,13 +233,25 @@ pub fn list_hashes(
     hashing: &Hashing,
     only: Option<&str>,
 ) -> Result<HashMap<String, String>> {
-    const SUMS: &str = "hashes.list";
     let named = only.map(|name| cache.named(name));
-    // Unlike a list with hashes, this asks for several at once.
-    let mut arguments = vec!["hashsum", &hashing.name, folder];
-    if let Some(list) = &named {
-        arguments.extend(["--files-from-raw", list]);
+    match &named {
+        Some(list) => list_hashes_of(rclone, cache, folder, hashing, &["--files-from-raw", list]),
+        None => list_hashes_of(rclone, cache, folder, hashing, &[]),
     }
+}
+
+/// The same of the files that these options choose.
+pub(super) fn list_hashes_of(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    folder: &str,
+    hashing: &Hashing,
+    options: &[&str],
+) -> Result<HashMap<String, String>> {
+    const SUMS: &str = "hashes.list";
+    // Unlike a list with hashes, this asks for several at once.
+    let arguments = ["hashsum", &hashing.name, folder];
+    let arguments = [&arguments[..], options].concat();
     let output = cache.new_file(SUMS)?;
     let ended = rclone.call(
         &arguments,

@@ -17,6 +17,7 @@ pub mod names;
 pub mod owner;
 pub mod published;
 pub mod rclone;
+pub mod remote_history;
 pub mod roots;
 pub mod sealed;
 pub mod staging;

@@ -1,16 +1,12 @@
 //! Whose copies stand on a remote: two machines of one name must not replace each other's files.
 //!
-//! `manifests/owner-<machine>.json`, the machine in its name, so that the listing which every upload
-//! begins with tells it. A remote without one is of whoever comes first.
+//! `owner-<machine>.json`, the machine in its name, in the folder whose list every upload begins with:
+//! `manifests`, or `records` where the layout is `history`. A remote without one is of whoever comes first.
 
 use chrono::{DateTime, FixedOffset};
-use schema::cloud::{CloudOwner, FORMAT_VERSION, MANIFESTS};
+use schema::cloud::{CloudOwner, FORMAT_VERSION};
 
-use super::{
-    memory::RemoteCache,
-    published::{RemoteManifests, owner_file},
-    rclone::Rclone,
-};
+use super::{memory::RemoteCache, published::owner_file, rclone::Rclone};
 use crate::{
     error::{Error, Result},
     state_dir::StateDir,
@@ -31,13 +27,11 @@ pub enum Claim {
 
 /// Whose the copies are, as this machine sees it.
 #[must_use]
-pub fn claim_of(manifests_there: &RemoteManifests, this: Option<&str>) -> Claim {
-    match (this, manifests_there.owners.first()) {
+pub fn claim_of(owners: &[String], this: Option<&str>) -> Claim {
+    match (this, owners.first()) {
         (None, _) => Claim::Ours,
         (Some(_), None) => Claim::Free,
-        (Some(this), Some(_)) if manifests_there.owners.iter().any(|one| one == this) => {
-            Claim::Ours
-        }
+        (Some(this), Some(_)) if owners.iter().any(|one| one == this) => Claim::Ours,
         (Some(_), Some(other)) => Claim::Other(other.clone()),
     }
 }
@@ -48,43 +42,47 @@ pub fn this_machine() -> Option<String> {
     machine::machine_id().map(|digest| digest.to_string()[..16].to_owned())
 }
 
-/// Writes on the remote that the copies are this machine's.
+/// Writes in a folder of the remote that the copies are this machine's.
 ///
 /// # Errors
 /// Fails if the remote cannot be written.
 pub fn write_owner(
     rclone: &Rclone<'_>,
     cache: &RemoteCache,
-    remote: &str,
+    folder: &str,
     host: &str,
     now: DateTime<FixedOffset>,
 ) -> Result<()> {
     const FILE: &str = "owner.json";
-    let Some(machine) = this_machine() else {
+    let Some(owner) = own_claim(host, now) else {
         return Ok(());
     };
-    let owner = CloudOwner {
-        format_version: FORMAT_VERSION,
-        host: host.to_owned(),
-        machine: machine.clone(),
-        since: now,
-        made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
-    };
     write_json(cache.dir(), FILE, &cache.named(FILE), &owner)?;
-    let to = format!("{remote}/{MANIFESTS}/{}", owner_file(&machine));
+    let to = format!("{folder}/{}", owner_file(&owner.machine));
     let from = cache.named(FILE);
     rclone
         .must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))
         .map(|_| ())
 }
 
+/// What this machine says of itself; none where it has no id.
+pub(super) fn own_claim(host: &str, now: DateTime<FixedOffset>) -> Option<CloudOwner> {
+    Some(CloudOwner {
+        format_version: FORMAT_VERSION,
+        host: host.to_owned(),
+        machine: this_machine()?,
+        since: now,
+        made_by: format!("backup {}", env!("CARGO_PKG_VERSION")),
+    })
+}
+
 /// Takes the names of other machines away, once this one's stands there.
 ///
 /// # Errors
 /// Fails if the remote cannot be written.
-pub fn remove_other_owners(rclone: &Rclone<'_>, remote: &str, others: &[String]) -> Result<()> {
+pub fn remove_other_owners(rclone: &Rclone<'_>, folder: &str, others: &[String]) -> Result<()> {
     for other in others {
-        let file = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
+        let file = format!("{folder}/{}", owner_file(other));
         rclone.must(&["deletefile", &file], &|| Ok(None))?;
     }
     Ok(())
@@ -97,11 +95,11 @@ pub fn remove_other_owners(rclone: &Rclone<'_>, remote: &str, others: &[String])
 pub fn refuse_other_owner(
     rclone: &Rclone<'_>,
     cache: &RemoteCache,
-    remote: &str,
+    (remote, folder): (&str, &str),
     other: &str,
 ) -> Result<Error> {
     const FILE: &str = "owner.other";
-    let from = format!("{remote}/{MANIFESTS}/{}", owner_file(other));
+    let from = format!("{remote}/{folder}/{}", owner_file(other));
     let to = cache.named(FILE);
     rclone.must(&["copyto", &from, &to, "--ignore-times"], &|| Ok(None))?;
     let bytes = cache.dir().read_whole(FILE, LONGEST_JSON).ok().flatten();

@@ -175,7 +175,7 @@ fn list_files(
 }
 
 /// The result of a comparison that has not begun.
-fn nothing_compared(id: SnapshotId, hashing: Option<&Hashing>) -> CloudVerification {
+pub(super) fn nothing_compared(id: SnapshotId, hashing: Option<&Hashing>) -> CloudVerification {
     CloudVerification {
         format_version: FORMAT_VERSION,
         id,

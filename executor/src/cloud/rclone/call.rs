@@ -276,7 +276,8 @@ impl Rclone<'_> {
             .event(Event::ScriptLine { step, line });
     }
 
-    fn wait(&self, span: Duration) -> Result<()> {
+    /// Waits, and ends that if it was asked to stop or the time is over.
+    pub(in crate::cloud) fn wait(&self, span: Duration) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < span {
             self.context.stop.check()?;

@@ -25,7 +25,7 @@ use std::{
 
 use schema::{
     SnapshotId,
-    cloud::{CURRENT, HISTORY},
+    cloud::{CURRENT, HISTORY, MANIFESTS},
     journal::{Outcome, Problem, ProblemKind},
     plan::CloudSyncStep,
     record::{FORMAT_VERSION, SnapshotRecord},
@@ -209,14 +209,14 @@ impl Upload<'_> {
 
     /// Whose the remote is; an error if it is another machine's, unless it is to be taken over.
     fn check_claim(&self, there: &RemoteManifests) -> Result<owner::Claim> {
-        let claim = owner::claim_of(there, owner::this_machine().as_deref());
+        let claim = owner::claim_of(&there.owners, owner::this_machine().as_deref());
         if let owner::Claim::Other(other) = &claim
             && !self.memory.take_over
         {
             return Err(owner::refuse_other_owner(
                 &self.rclone,
                 &self.cache,
-                &self.step.remote,
+                (&self.step.remote, MANIFESTS),
                 other,
             )?);
         }
@@ -250,8 +250,9 @@ impl Upload<'_> {
     fn claim_remote(&mut self, claim: &owner::Claim, owners: &[String]) -> Result<()> {
         if *claim != owner::Claim::Ours {
             let now = self.rclone.context.clock.now();
-            owner::write_owner(&self.rclone, &self.cache, &self.step.remote, self.host, now)?;
-            owner::remove_other_owners(&self.rclone, &self.step.remote, owners)?;
+            let folder = self.at(MANIFESTS);
+            owner::write_owner(&self.rclone, &self.cache, &folder, self.host, now)?;
+            owner::remove_other_owners(&self.rclone, &folder, owners)?;
         }
         self.memory.take_over = false;
         Ok(())

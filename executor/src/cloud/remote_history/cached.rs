@@ -1,0 +1,193 @@
+//! What is kept of a remote, in the form of a destination: records, manifests and marks of its snapshots,
+//! without their trees.
+//!
+//! `records/` has the files as they are on the remote, by which is known which of them are new;
+//! `destination/<host>` is what is made of them, which [`crate::store::Store`] opens as any other. All of it
+//! can be lost: it is fetched anew.
+
+use std::{ffi::OsStr, fs::File};
+
+use rustix::io::Errno;
+use schema::{
+    Digest, SnapshotId,
+    record::{Capabilities, DestinationRecord, FORMAT_VERSION, SnapshotMarks},
+    remote_history::RemoteRecord,
+};
+
+use super::{HistoryRemote, layout};
+use crate::{
+    error::Result,
+    manifest::{FILE_NAME, Reader},
+    remove::remove_tree,
+    store::{
+        BACKUP, DESTINATION_FILE, MARKS_FILE, SNAPSHOT_FILE, SNAPSHOTS, read_json, write_json,
+        write_record,
+    },
+    sys::{Dir, machine::machine_id},
+};
+
+/// Files of `records` as they are on the remote.
+pub(super) const BODIES: &str = "records";
+/// The mount point of what is made of them.
+const DESTINATION: &str = "destination";
+/// Where snapshots without a tree stand: no rule reads it.
+const TIER: &str = "daily";
+
+impl HistoryRemote<'_> {
+    /// Where the destination is that knows what the remote has: a mount point, for a configuration.
+    #[must_use]
+    pub fn destination_path(&self) -> String {
+        self.cache.named(DESTINATION)
+    }
+
+    /// A folder of the cache, made where it is missing.
+    fn folder(&self, names: &[&str]) -> Result<Dir> {
+        let io = |error| self.io("make", &names.join("/"), error);
+        let mut dir = self.cache.dir().again().map_err(io)?;
+        for name in names {
+            dir = dir.folder_or_new(OsStr::new(name), 0o700).map_err(io)?;
+        }
+        Ok(dir)
+    }
+
+    pub(super) fn bodies(&self) -> Result<Dir> {
+        self.folder(&[BODIES])
+    }
+
+    /// The folder of a snapshot's records.
+    fn records_of(&self, id: SnapshotId) -> Result<(Dir, String)> {
+        let id = id.to_string();
+        let names = [DESTINATION, self.host, BACKUP, SNAPSHOTS, &id];
+        Ok((self.folder(&names)?, self.cache.named(&names.join("/"))))
+    }
+
+    /// The destination's own record, made where it is missing.
+    pub(super) fn make_destination(&self) -> Result<()> {
+        let dir = self.folder(&[DESTINATION, self.host, BACKUP])?;
+        let there = dir.look(OsStr::new(DESTINATION_FILE));
+        if there.is_ok_and(|stat| stat.is_some()) {
+            return Ok(());
+        }
+        let record = DestinationRecord {
+            format_version: FORMAT_VERSION,
+            id: id_of_remote(self.remote),
+            host: self.host.to_owned(),
+            created_at: self.rclone.context.clock.now(),
+            machine: machine_id(),
+            capabilities: Capabilities::all(),
+        };
+        let path = self.cache.named(&format!(
+            "{DESTINATION}/{}/{BACKUP}/{DESTINATION_FILE}",
+            self.host
+        ));
+        write_json(&dir, DESTINATION_FILE, &path, &record)
+    }
+
+    /// A record as it is on the remote; none where it is damaged, not there or another one's.
+    pub(super) fn body(&self, id: SnapshotId) -> Option<RemoteRecord> {
+        let name = layout::record_file(id);
+        let bodies = self.bodies().ok()?;
+        let read = read_json(&bodies, &name, &name).unwrap_or_default();
+        read.filter(|record: &RemoteRecord| {
+            record.snapshot.id == id && record.format_version <= FORMAT_VERSION
+        })
+    }
+
+    /// Whether a snapshot's manifest is here. It was compared with its record when it came.
+    pub(super) fn has_manifest(&self, record: &RemoteRecord) -> Result<bool> {
+        let (dir, path) = self.records_of(record.snapshot.id)?;
+        let stat = dir
+            .look(OsStr::new(FILE_NAME))
+            .map_err(|error| self.io("look at", &path, error))?;
+        Ok(stat.is_some_and(|stat| stat.size == record.manifest_bytes))
+    }
+
+    /// Takes a manifest over that stands in a folder of the cache, if it is the record's.
+    pub(super) fn take_manifest(
+        &self,
+        record: &RemoteRecord,
+        from: &Dir,
+        name: &str,
+    ) -> Result<bool> {
+        let io = |error: Errno| self.io("rename", name, error);
+        let Ok(mut file) = from.file(OsStr::new(name)) else {
+            return Ok(false);
+        };
+        let digest = crate::manifest::digest_of_file(&mut file, self.rclone.context.stop);
+        self.rclone.context.stop.check()?;
+        if !digest.is_ok_and(|digest| digest == record.snapshot.manifest_digest) {
+            return Ok(false);
+        }
+        file.sync_all()
+            .map_err(|error| self.io("write", name, error))?;
+        let (dir, _) = self.records_of(record.snapshot.id)?;
+        from.rename_to(OsStr::new(name), &dir, OsStr::new(FILE_NAME))
+            .map_err(io)?;
+        dir.sync().map_err(io)?;
+        Ok(true)
+    }
+
+    /// Makes a snapshot of a record whose manifest is here.
+    pub(super) fn make_snapshot(&self, record: &RemoteRecord, marks: &SnapshotMarks) -> Result<()> {
+        let id = record.snapshot.id;
+        let (dir, path) = self.records_of(id)?;
+        let there: Option<schema::record::SnapshotRecord> =
+            read_json(&dir, SNAPSHOT_FILE, &path).unwrap_or_default();
+        if there.as_ref() != Some(&record.snapshot) {
+            write_record(&dir, SNAPSHOT_FILE, &path, &record.snapshot)?;
+        }
+        let there: Option<SnapshotMarks> = read_json(&dir, MARKS_FILE, &path).unwrap_or_default();
+        if there.unwrap_or_default() != *marks {
+            write_record(&dir, MARKS_FILE, &path, marks)?;
+        }
+        self.folder(&[DESTINATION, self.host, TIER, &id.to_string()])?;
+        Ok(())
+    }
+
+    /// Forgets all snapshots but these.
+    pub(super) fn forget_but(&self, keep: &dyn Fn(SnapshotId) -> bool) -> Result<()> {
+        for names in [
+            [DESTINATION, self.host, TIER].as_slice(),
+            &[DESTINATION, self.host, BACKUP, SNAPSHOTS],
+        ] {
+            let dir = self.folder(names)?;
+            let at = names.join("/");
+            for name in dir.names().map_err(|error| self.io("list", &at, error))? {
+                let id = name.to_str().and_then(|name| name.parse().ok());
+                if !id.is_some_and(keep) {
+                    let path = self
+                        .cache
+                        .named(&format!("{at}/{}", name.to_string_lossy()));
+                    remove_tree(&dir, &name, &path, self.rclone.context)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The manifest of a snapshot that is there, as it is on the remote.
+    pub(super) fn manifest_file_of(&self, id: SnapshotId) -> Result<File> {
+        let (dir, path) = self.records_of(id)?;
+        dir.file(OsStr::new(FILE_NAME))
+            .map_err(|error| self.io("read", &format!("{path}/{FILE_NAME}"), error))
+    }
+
+    /// The same, to be read.
+    pub(super) fn manifest_of(&self, id: SnapshotId) -> Result<Reader> {
+        let file = self.manifest_file_of(id)?;
+        Reader::new(file).map_err(|error| self.io("read", FILE_NAME, error))
+    }
+}
+
+/// The id of the destination that stands for a remote, in the form of a UUID.
+fn id_of_remote(remote: &str) -> String {
+    let hex = Digest::of(remote.as_bytes()).to_string();
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..32],
+    ]
+    .join("-")
+}

@@ -1,0 +1,121 @@
+//! What stands on a remote of layout `history`, and what a machine remembers of it.
+//!
+//! `<remotePath>/<hostname>/objects/ab/<sha256>` has each content once, `manifests/<id>.mtree.zst` what a
+//! snapshot holds, `records/<id>.json` that it is there: written last, so that every object of a snapshot
+//! with a record is there, too. All else that an upload must know stands in `records` as well: one list of
+//! that folder tells everything.
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::cloud::MANIFESTS;
+use crate::{SnapshotId, digest::Digest, problem::Problem, record::SnapshotRecord};
+
+/// Version of the layout and of its files: what is greater is neither read nor written to.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Folder of the contents, each under its digest.
+pub const OBJECTS: &str = "objects";
+/// Folder of the snapshots' records and of all that is said of them.
+pub const RECORDS: &str = "records";
+
+/// `records/<id>.json`, written last of all: this snapshot is on the remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteRecord {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The snapshot's record, with the digest of the manifest as it travelled; what it shares with which
+    /// snapshot on the disk that it came from is left out.
+    pub snapshot: SnapshotRecord,
+    /// Size of `manifests/<id>.mtree.zst`, in bytes.
+    pub manifest_bytes: u64,
+    /// Digest of the manifest that was sealed on the disk; none for live sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_digest: Option<Digest>,
+    /// When the upload ended.
+    pub uploaded_at: DateTime<FixedOffset>,
+    /// The program that made it, with its version.
+    pub made_by: String,
+    /// Later snapshots of the disk that were the same as the one uploaded before this, and were not
+    /// uploaded themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<SameSnapshot>,
+    /// Files whose content the remote did not take, the first thousand: the manifest does not have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_uploaded: Vec<Problem>,
+}
+
+/// A snapshot that had nothing which another one does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SameSnapshot {
+    /// Its id on the disk.
+    pub id: SnapshotId,
+    /// When its run started.
+    pub started_at: DateTime<FixedOffset>,
+    /// The day it counts for in retention.
+    pub day: NaiveDate,
+    /// The snapshot on the remote that has all of it.
+    pub like: SnapshotId,
+}
+
+/// `records/format-<n>.json`: a version that reads n is needed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteFormat {
+    /// The version, as in the name.
+    pub format_version: u32,
+    /// The program that wrote this, with its version.
+    pub made_by: String,
+}
+
+/// `records/upload-<machine>-<n>.json`, `records/expiry-<machine>.json`: what is being done here. A week
+/// later it counts no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteIntent {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The machine, as in the name.
+    pub machine: String,
+    /// When it began.
+    pub begun_at: DateTime<FixedOffset>,
+}
+
+/// `cloud/<key>/history.json`: what this machine remembers of a remote of layout `history`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HistoryMemory {
+    /// Snapshots that were there at the last look.
+    pub known: Vec<SnapshotId>,
+    /// The newest upload that ended well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<HistoryUpload>,
+    /// Snapshots since then that were the same as that one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<SameSnapshot>,
+    /// When an upload last put objects of which no record tells yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub putting: Option<DateTime<FixedOffset>>,
+    /// When the last uploads ended by the clock of their run, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<DateTime<FixedOffset>>,
+}
+
+/// An upload that ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryUpload {
+    /// The snapshot on the remote.
+    pub id: SnapshotId,
+    /// When it ended.
+    pub at: DateTime<FixedOffset>,
+    /// Digest of its manifest on the remote.
+    pub manifest_digest: Digest,
+    /// Digest of the manifest that was sealed on the disk; none for live sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_digest: Option<Digest>,
+    /// Objects that were put.
+    pub objects: u64,
+    /// Sum of their sizes, in bytes.
+    pub bytes: u64,
+    /// Regular files of the snapshot.
+    pub files: u64,
+}
