@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn what_is_in_both_lists_is_counted_together() {
         let of = |name: &str| Digest::of(name.as_bytes());
-        let mut list = |names: &[&str]| {
+        let list = |names: &[&str]| {
             let mut list: Vec<(Digest, u64)> = names.iter().map(|name| (of(name), 1)).collect();
             list.sort_unstable();
             list
