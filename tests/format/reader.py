@@ -3,6 +3,7 @@
 
     reader.py destination FOLDER    the host's folder on a destination
     reader.py remote FOLDER         the host's folder on a remote
+    reader.py history FOLDER        the host's folder on a remote with history
     reader.py state FOLDER          a state directory
 
 Checks digests, resolves safe names, compares every entry with its manifest, and fails where a file, a
@@ -27,6 +28,8 @@ PLACEHOLDERS = {
     "<key>": "[0-9a-f]{8}",
     "<destination>": "[0-9A-Za-z-]{1,64}",
     "<machine>": "[0-9a-f]{16}",
+    "<byte>": "[0-9a-f]{2}",
+    "<sha256>": "[0-9a-f]{64}",
     "<run-id>": r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-[0-9a-f]{8}",
     "<time>": r"[0-9TZ:+.-]+",
     "*": "[^/]*",
@@ -384,6 +387,54 @@ def read_remote(folder):
     return told
 
 
+def read_history(folder):
+    told = {"snapshots": {}}
+    walk(folder, "The remote with history")
+    there, wanted = {}, set()
+    for above, _, files in os.walk(os.path.join(folder, "objects")):
+        for name in files:
+            content = read_bytes(os.path.join(above, name))
+            if hashlib.sha256(content).hexdigest() != name or os.path.basename(above) != name[:2]:
+                fault(os.path.join(above, name), "is not what its name says")
+            there[name] = len(content)
+    records = os.path.join(folder, "records")
+    for file in sorted(os.listdir(records)):
+        at, kind = os.path.join(records, file), file.split("-")[0]
+        if kind in ("owner", "format", "upload", "expiry"):
+            headings = {"owner": "manifests/owner-<machine>.json", "format": "records/format-<n>.json"}
+            read_json(at, at, headings.get(kind, "records/upload-<machine>-<n>.json"))
+        elif ".marks-" in file:
+            read_json(at, at, ".backup/snapshots/<id>/marks.json", digested=True)
+        elif not file.endswith(".expired.json"):
+            record = read_json(at, at, "records/<id>.json", digested=True)
+            snapshot, name = record["snapshot"], file[: -len(".json")]
+            check_keys(at, snapshot, ".backup/snapshots/<id>/snapshot.json")
+            manifest = os.path.join(folder, "manifests", f"{name}.mtree.zst")
+            data = read_bytes(manifest)
+            if hashlib.sha256(data).hexdigest() != snapshot["manifest_digest"]:
+                fault(manifest, "is not what its record says")
+            if len(data) != record["manifest_bytes"] or snapshot["id"] != name:
+                fault(at, "is not of its manifest")
+            entries = read_manifest(manifest)
+            if len(entries) != snapshot["totals"]["entries"]:
+                fault(at, f"says {snapshot['totals']['entries']} entries, and there are {len(entries)}")
+            files = [words for _, words in entries if words["type"] == b"file"]
+            for words in files:
+                digest = words["sha256digest"].decode()
+                wanted.add(digest)
+                if there.get(digest) != int(words["size"]):
+                    fault(name, f"has no whole object {digest}")
+            problems = [read_problem(at, one, []) for one in record.get("not_uploaded", [])]
+            told["snapshots"][name] = {
+                "files": len(files),
+                "not_uploaded": [problem.hex() for problem in problems],
+                "same": [same["id"] for same in record.get("same", [])],
+            }
+    told["objects"] = len(there)
+    told["needed"] = len(wanted)
+    return told
+
+
 def read_state(folder):
     told = {"runs": {}}
     walk(folder, "The state directory")
@@ -394,7 +445,11 @@ def read_state(folder):
     cloud = os.path.join(folder, "cloud")
     for key in sorted(os.listdir(cloud)) if os.path.isdir(cloud) else ():
         path = os.path.join(cloud, key, "memory.json")
-        read_json(path, path, "cloud/<key>/memory.json")
+        if os.path.exists(path) or not os.path.exists(os.path.join(cloud, key, "history.json")):
+            read_json(path, path, "cloud/<key>/memory.json")
+        path = os.path.join(cloud, key, "history.json")
+        if os.path.exists(path):
+            read_json(path, path, "cloud/<key>/history.json")
         path = os.path.join(cloud, key, "credentials.json")
         if os.path.exists(path):
             read_json(path, path, "cloud/<key>/credentials.json")
@@ -454,7 +509,7 @@ def read_journal(path):
     return events
 
 
-READERS = {"destination": read_destination, "remote": read_remote, "state": read_state}
+READERS = {"destination": read_destination, "remote": read_remote, "history": read_history, "state": read_state}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] not in READERS:

@@ -78,7 +78,8 @@ fn an_upload_that_is_killed_after_any_file_is_gone_on_with_and_puts_nothing_twic
         fs::remove_file(lab.path("bin/budget")).unwrap();
         seen.insert((killed.is_ok(), check_records(&lab)));
         if let Err(error) = &killed {
-            assert_eq!(error.kind, ErrorKind::Interrupted, "{budget}: {error}");
+            let ended = [ErrorKind::Interrupted, ErrorKind::Failed];
+            assert!(ended.contains(&error.kind), "{budget}: {error}");
         }
         let put = lab.all_far().len();
         lab.stop = Stop::default();

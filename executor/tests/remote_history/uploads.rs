@@ -265,3 +265,40 @@ fn what_was_said_of_a_snapshot_is_said_there_and_never_written_over() {
         fs::write(lab.far(&format!("records/{}.marks-2.json", id(1))), "{").unwrap();
     }
 }
+
+#[test]
+fn the_page_of_formats_says_all_that_is_there() {
+    let test = "the page of formats";
+    let Some(mut lab) = Lab::new(test) else {
+        return;
+    };
+    fill(&lab, 1);
+    lab.upload(1);
+    lab.write(2, "home/two", "two\n");
+    lab.write(2, "home/more", "more\n");
+    fs::create_dir_all(lab.object("more\n").join("x")).unwrap();
+    let pinned = schema::record::SnapshotMarks {
+        pinned: true,
+        ..schema::record::SnapshotMarks::default()
+    };
+    lab.upload_marked(2, &lab.seal(2), &pinned).unwrap();
+    fs::remove_dir_all(lab.object("more\n")).unwrap();
+    fs::write(lab.far("records/2025-03-01_02-00-00.expired.json"), "{}").unwrap();
+    // So that this says what it does, and leaves it said.
+    lab.may_delete = false;
+    fill(&lab, 3);
+    lab.upload(3);
+    let Some(ran) = test_support::read_by_format_page(test, "history", &lab.far("")) else {
+        return;
+    };
+    let told = ran.expect(0).json();
+    assert_eq!(told["snapshots"][id(1).to_string()]["files"], 4);
+    assert_eq!(
+        told["snapshots"][id(2).to_string()]["not_uploaded"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!((&told["objects"], &told["needed"]), (&3.into(), &3.into()));
+}

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{Ran, is_installed, run_command, skip};
 
-/// Reads a folder of this kind (`destination`, `remote` or `state`) by the page; none, said loudly,
+/// Reads a folder of this kind (`destination`, `remote`, `history` or `state`) by the page; none, said loudly,
 /// where there is no Python or no zstd to read with.
 #[track_caller]
 pub fn read_by_format_page(test: &str, kind: &str, folder: &Path) -> Option<Ran> {
