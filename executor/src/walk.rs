@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
     fn look(&self, listed: Option<Kind>) -> Result<(Kind, Option<Stat>), Errno> {
         let bounds = &self.bounds;
         let is_enough = |kind: &Kind| {
-            let is_bounded = bounds.one_file_system || bounds.never.is_some();
+            let is_bounded = bounds.one_file_system || !bounds.never.is_empty();
             self.by_kind && !(*kind == Kind::Folder && is_bounded)
         };
         if let Some(kind) = listed.filter(is_enough) {
@@ -226,7 +226,7 @@ impl<'a> Walk<'a> {
             return looks.map_or(Visit::Listed(kind), Visit::Leaf);
         }
         if let Some(stat) = looks {
-            if self.bounds.never == Some((stat.dev, stat.ino)) {
+            if self.bounds.never.contains(&(stat.dev, stat.ino)) {
                 return Visit::Destination;
             }
             if !is_root && self.bounds.one_file_system && stat.mount != self.root_mount {
@@ -342,7 +342,7 @@ mod tests {
         let bounds = Bounds {
             excludes: &excludes,
             one_file_system: false,
-            never: None,
+            never: &[],
         };
         let walk = Walk::new(dir, name.to_owned(), &stat, bounds);
         let mut walk = walk.with_names(names).with_ahead(ahead);

@@ -25,10 +25,10 @@ pub fn host_name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// The inode that no walk through sources enters: the destination's own folder.
-pub(super) fn inode_left_out(store: Option<&Store>) -> Option<(u64, u64)> {
-    let stat = store?.root.stat_self().ok()?;
-    Some((stat.dev, stat.ino))
+/// The inodes that no walk through sources enters: the own folders of destinations.
+pub(super) fn inodes_left_out<'s>(stores: impl IntoIterator<Item = &'s Store>) -> Vec<(u64, u64)> {
+    let stats = stores.into_iter().map(|store| store.root.stat_self());
+    stats.flatten().map(|stat| (stat.dev, stat.ino)).collect()
 }
 
 /// A name that means no snapshot, or not one that serves, as an error.

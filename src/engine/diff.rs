@@ -8,7 +8,7 @@ use schema::{SnapshotId, StoredPath, inventory::DestinationState, output::diff::
 
 use super::{
     Engine, Notice, Observer,
-    destination::{inode_left_out, naming_error},
+    destination::{inodes_left_out, naming_error},
     operation::Operation,
 };
 
@@ -55,8 +55,8 @@ impl Engine {
         let context = operation.context;
         if request.after == DiffAfter::Now {
             let choice = (&self.config.local).into();
-            let left_out = inode_left_out(Some(&store));
-            let now = history::diff_now(&store, before, &choice, left_out, path, context)?;
+            let left_out = inodes_left_out([&store]);
+            let now = history::diff_now(&store, before, &choice, &left_out, path, context)?;
             return Ok(history::live_diff(before, path, &now));
         }
         let after = match &request.after {

@@ -25,7 +25,7 @@ use schema::{
 
 use super::{
     Engine, Observer, Wanted,
-    destination::{RecordReading, host_name, inode_left_out},
+    destination::{RecordReading, host_name, inodes_left_out},
     operation::Operation,
 };
 
@@ -243,7 +243,7 @@ impl Operation<'_> {
             sync: to_run,
             ..(&self.engine.config.local).into()
         };
-        let left_out = inode_left_out(store);
+        let left_out = inodes_left_out(store);
         loop {
             let basis = store.zip(planner::choose_basis(destination, self.now));
             if let Some((store, basis)) = &basis
@@ -272,7 +272,7 @@ impl Operation<'_> {
                 .as_ref()
                 .map(|open| open as &dyn Fn() -> Result<Reader>);
             let capabilities = destination.capabilities();
-            match scan::scan_sources(&choice, open, capabilities, left_out, self.context) {
+            match scan::scan_sources(&choice, open, capabilities, &left_out, self.context) {
                 Ok((sources, survey)) => return Ok((sources, survey, basis)),
                 Err(error) => match basis {
                     Some((_, id)) if error.is_of_basis() => {
@@ -354,8 +354,9 @@ impl Operation<'_> {
             .as_ref()
             .map(|open| open as &dyn Fn() -> Result<Reader>);
         let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
+        let left_out: Vec<(u64, u64)> = left_out.into_iter().collect();
         let choice = (&self.engine.config.local).into();
-        let (sources, survey) = scan::scan_sources(&choice, open, None, left_out, self.context)?;
+        let (sources, survey) = scan::scan_sources(&choice, open, None, &left_out, self.context)?;
         // The sources were compared with the last upload itself.
         cloud.pending = known.map(|_| CloudChange::default());
         Ok(Inventory {

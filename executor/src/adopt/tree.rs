@@ -65,7 +65,7 @@ pub(crate) fn walk_whole(parent: Dir, name: OsString, stat: &Stat) -> Walk<'stat
     let bounds = Bounds {
         excludes: &NOTHING,
         one_file_system: true,
-        never: None,
+        never: &[],
     };
     Walk::new(parent, name, stat, bounds)
 }

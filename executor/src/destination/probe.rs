@@ -125,7 +125,7 @@ fn remove_probe_folder(backup: &Dir) {
         let bounds = Bounds {
             excludes: &nothing,
             one_file_system: true,
-            never: None,
+            never: &[],
         };
         let mut walk = Walk::new(parent, FOLDER.into(), &stat, bounds);
         while let Some(visit) = walk.next() {

@@ -46,7 +46,7 @@ pub struct Now {
 }
 
 /// Compares a snapshot with the sources, at and below a path, which has no leading slash; empty for
-/// all. `never` is an inode that is not entered.
+/// all. The inodes in `never` are not entered.
 ///
 /// # Errors
 /// A pattern or manifest that cannot be read, or an interruption.
@@ -54,7 +54,7 @@ pub fn diff_now(
     store: &Store,
     before: SnapshotId,
     choice: &SourceChoice<'_>,
-    never: Option<(u64, u64)>,
+    never: &[(u64, u64)],
     path: &StoredPath,
     context: Context<'_>,
 ) -> Result<Now> {

@@ -221,7 +221,7 @@ impl Searched<'_> {
         let bounds = Bounds {
             excludes: &Excludes::default(),
             one_file_system: false,
-            never: None,
+            never: &[],
         };
         let mut found = Vec::new();
         let stat = self.tree.stat_self().map_err(io)?;

@@ -100,7 +100,7 @@ impl RestoreSource {
                 let bounds = Bounds {
                     excludes: &NOTHING,
                     one_file_system: false,
-                    never: None,
+                    never: &[],
                 };
                 let walk = Walk::new(parent, found.name.clone(), stat, bounds);
                 Some(walk.with_names(names).with_ahead(ahead).by_kind())

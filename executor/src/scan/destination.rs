@@ -243,7 +243,7 @@ fn measure_leftover(
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: false,
-        never: None,
+        never: &[],
     };
     let mut left = Leftover {
         id,

@@ -1,6 +1,7 @@
 //! Looking at machine, destination and sources. Nothing here writes anything anywhere.
 
 mod cloud;
+mod compare_again;
 mod cost;
 mod databases;
 mod destination;
@@ -14,6 +15,7 @@ mod rsync;
 mod source_count;
 mod sources;
 mod surroundings;
+mod tally;
 mod tiers;
 
 use std::path::Path;
@@ -21,6 +23,7 @@ use std::path::Path;
 use schema::inventory::Power;
 
 pub use cloud::scan_cloud;
+pub use compare_again::compare_again;
 pub use destination::scan_destination;
 pub use named::{NamedEntry, scan_folder, scan_names, scan_other_hosts};
 pub use rsync::find_rsync;

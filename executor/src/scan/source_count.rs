@@ -1,99 +1,46 @@
-//! Counts a source while it is surveyed: entries, what would be new, what cannot be held.
-
-use std::{
-    collections::HashSet,
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
-};
+//! Counts a source while it is surveyed: what it holds, whatever it is compared with.
 
 use rustix::io::Errno;
 use schema::{
-    LeftOut, StoredPath, StoredPathBuf, escape,
-    inventory::{DataPassedOver, HollowFile, NotHeld, Presence, Renamed, SourceScan, SourceState},
+    LeftOut, StoredPath, escape,
+    inventory::{DataPassedOver, Presence, SourceScan},
 };
 
 use super::{
-    cost::{BLOCK, CostCount, needed_bytes, user_text},
     databases::{Names, add_database},
-    held::{HeldNames, Judged},
+    tally::{MAX_LISTED, Tally, within},
 };
 use crate::{
-    error::{Error, Result, system_reason},
+    error::{Result, system_reason},
     event::{Context, Event, Progress},
-    manifest::{Cursor, Entry, Looks},
-    survey::{
-        Below, Content, Encountered, GoneSearch, HoleBudget, LeftOutFolders, Measured, Search,
-        Tagged, WalkEvent, excess_holes,
-    },
-    sys::{Kind, Stat, bytes, mounts::Mount},
+    survey::{Below, Content, Encountered, LeftOutFolders, Measured, Tagged, WalkEvent},
+    sys::{Kind, Stat, mounts::Mount},
 };
-
-/// From so many bytes of holes on a file is told of that is read all the same: that takes minutes.
-const MANY_HOLES: u64 = 64 << 30;
-/// Entries that are listed with what is wrong with them; more are only counted.
-const MAX_LISTED: usize = 100;
-/// New files that are remembered to be told apart from moved ones; more are predicted as copied.
-const MAX_MOVED: usize = 200_000;
-
-/// What is found of one source.
-pub(super) struct SourceTally {
-    pub(super) state: SourceState,
-    pub(super) new: Vec<Stat>,
-    /// Whether the walk came to it.
-    pub(super) met: bool,
-}
 
 /// What is counted of one source and those within it.
 pub(super) struct SourceCount<'a> {
-    /// The source itself, then those within it.
-    pub(super) own: Vec<SourceTally>,
+    /// What compares it with the basis and the destination.
+    pub(super) tally: Tally<'a>,
     pub(super) below: &'a Below<'a>,
-    pub(super) basis: Option<&'a mut Cursor>,
-    pub(super) search: &'a mut Search,
-    /// What the basis has and the walk does not meet.
-    pub(super) gone: &'a mut GoneSearch,
     /// Whether each exclude pattern has left something out.
     pub(super) patterns_used: &'a mut [bool],
     /// The folders that tags leave out.
     pub(super) left_out: &'a mut LeftOutFolders,
-    /// How many bytes of holes may still be read.
-    pub(super) holes: &'a mut HoleBudget,
-    /// Files of several names that are left out because of their holes.
-    pub(super) hollow_inodes: HashSet<(u64, u64)>,
-    /// What takes most of what is to be copied.
-    pub(super) cost: CostCount<'a>,
     pub(super) progress: &'a mut Progress,
     pub(super) context: Context<'a>,
     pub(super) prefix: &'a StoredPath,
-    pub(super) here: StoredPathBuf,
-    pub(super) groups: HashSet<(u64, u64)>,
-    pub(super) held: HeldNames<'a>,
     /// What tells databases among the entries of each open folder.
     pub(super) names: Names,
-    /// Whether one file can have several names.
-    pub(super) links: bool,
-    /// The name of the source itself.
-    pub(super) own_name: OsString,
-    pub(super) other_files: u64,
 }
 
 impl SourceCount<'_> {
     /// Counts what was met; says what is known of its content.
     pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<Content> {
-        let at = self.below.owner(path).map_or(0, |inner| inner + 1);
-        if let WalkEvent::Encountered(Encountered::Enter(stat) | Encountered::Leaf(stat)) = &told {
-            self.judge(at, path, stat);
-        }
+        let at = self.tally.owner(path);
         self.look_for_databases(at, path, &told);
-        if let WalkEvent::Excluded(_)
-        | WalkEvent::Encountered(Encountered::MountPoint(_) | Encountered::Unreadable(..)) =
-            &told
-        {
-            self.pass_over(path)?;
-        }
-        let mut content = Content::Unknown;
-        let within = self.within(at, path);
-        let own = &mut self.own[at];
+        let content = self.tally.told(path, &told)?;
+        let within = within(&self.tally.inner, at, path);
+        let own = &mut self.tally.own[at];
         own.met = true;
         let scan = &mut own.state.scan;
         match told {
@@ -108,23 +55,25 @@ impl SourceCount<'_> {
                 let what = describe_left_out(&path, tagged, measured);
                 own.state.left_out.get_or_insert_default().add(&what);
                 self.left_out.add(path, &what);
-                return Ok(Content::Unknown);
+                return Ok(content);
             }
             WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
-                scan.new_bytes += BLOCK;
                 count_flags(scan, &stat);
             }
             WalkEvent::Encountered(Encountered::Leaf(stat)) => {
-                content = self.leaf(at, path, &stat)?
+                scan.entries += 1;
+                count_flags(scan, &stat);
+                if stat.kind == Kind::File {
+                    scan.files += 1;
+                    scan.bytes += stat.size;
+                    self.progress.bytes += stat.size;
+                }
             }
-            // The walk hears of these from here.
-            WalkEvent::Encountered(Encountered::Hollow(_)) => return Ok(Content::LeftOut),
             WalkEvent::Encountered(Encountered::MountPoint(stat)) => {
                 scan.entries += 1;
                 scan.folders += 1;
-                scan.new_bytes += BLOCK;
                 let within = escape::display(within);
                 own.state.mounts_passed_over.push(within.clone());
                 let data = data_of(self.below.mount(path), &stat, within);
@@ -144,53 +93,18 @@ impl SourceCount<'_> {
                 }
             }
             WalkEvent::Encountered(Encountered::Leave) => {
-                self.held.leave();
                 self.names.leave();
-                return Ok(Content::Unknown);
+                return Ok(content);
             }
-            WalkEvent::Encountered(Encountered::Vanished) => return Ok(Content::Unknown),
+            WalkEvent::Encountered(Encountered::Hollow(_) | Encountered::Vanished) => {
+                return Ok(content);
+            }
         }
         self.progress.entries += 1;
         if self.progress.entries.is_multiple_of(1000) {
             self.context.observer.event(Event::Progress(*self.progress));
         }
-        self.other_files += u64::from(matches!(content, Content::Other | Content::Changed));
         Ok(content)
-    }
-
-    /// A path relative to the source that it belongs to.
-    fn within<'p>(&self, at: usize, path: &'p StoredPath) -> &'p StoredPath {
-        let inner = at.checked_sub(1).map(|inner| &self.below.inner[inner]);
-        inner.map_or(path, |inner| path.rest_below(&inner.below).unwrap_or(path))
-    }
-
-    /// Notes what the destination cannot hold.
-    fn judge(&mut self, at: usize, path: &StoredPath, stat: &Stat) {
-        let name = match path.file_name() {
-            b"" => self.own_name.as_os_str(),
-            name => OsStr::from_bytes(name),
-        };
-        let Judged { refused, stored_as } = self.held.judge(name, stat.kind, stat.size);
-        if stat.kind == Kind::Folder {
-            self.held.enter();
-        }
-        if let Some(stored_as) = stored_as {
-            let path = escape::display(self.within(at, path));
-            let state = &mut self.own[at].state;
-            state.scan.renamed += 1;
-            if state.renamed.len() < MAX_LISTED {
-                let stored_as = escape::display(bytes(&stored_as));
-                state.renamed.push(Renamed { path, stored_as });
-            }
-        }
-        if let Some(because) = refused {
-            let path = escape::display(self.within(at, path));
-            let state = &mut self.own[at].state;
-            state.scan.not_held += 1;
-            if state.not_held.len() < MAX_LISTED {
-                state.not_held.push(NotHeld { path, because });
-            }
-        }
     }
 
     /// Counts a database of which this entry is the telling one.
@@ -214,134 +128,9 @@ impl SourceCount<'_> {
         if let Some((kind, less)) = found {
             let database = &path[..path.len() - less];
             let database = StoredPath::new(database.strip_suffix(b"/").unwrap_or(database));
-            let example = self.within(at, database);
-            add_database(&mut self.own[at].state.databases, kind, example);
+            let example = within(&self.tally.inner, at, database);
+            add_database(&mut self.tally.own[at].state.databases, kind, example);
         }
-    }
-
-    /// Passes what the basis has where nothing is looked at: it may be elsewhere now, and is not gone.
-    fn pass_over(&mut self, path: &StoredPath) -> Result<()> {
-        let Some(basis) = &mut self.basis else {
-            return Ok(());
-        };
-        self.here.truncate(self.prefix.len());
-        self.here.push(path);
-        let (search, gone) = (&mut *self.search, &mut *self.gone);
-        let mut missed = |entry: &Entry| {
-            search.gone(entry.into());
-            gone.missed(&entry.path, entry.into());
-        };
-        let looks = basis.find_looks(&self.here, &mut missed);
-        if let Some(looks) = looks.map_err(unreadable_manifest)? {
-            search.gone(looks);
-        }
-        basis
-            .pass_content(&self.here, &mut |entry| search.gone(entry.into()))
-            .map_err(unreadable_manifest)
-    }
-
-    fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<Content> {
-        let scan = &mut self.own[at].state.scan;
-        scan.entries += 1;
-        count_flags(scan, stat);
-        if stat.kind == Kind::File {
-            scan.files += 1;
-            scan.bytes += stat.size;
-            self.progress.bytes += stat.size;
-        }
-        let mut content = content_of(None, stat);
-        let mut is_read = true;
-        let is_new = match &mut self.basis {
-            None => true,
-            Some(basis) => {
-                self.here.truncate(self.prefix.len());
-                self.here.push(path);
-                let (search, gone) = (&mut *self.search, &mut *self.gone);
-                let mut missed = |entry: &Entry| {
-                    search.gone(entry.into());
-                    gone.missed(&entry.path, entry.into());
-                };
-                let looks = basis
-                    .find_looks(&self.here, &mut missed)
-                    .map_err(unreadable_manifest)?;
-                // What only may have changed is read and compared, and mostly has not.
-                let untouched = looks
-                    .is_some_and(|looks| looks.looks_like(stat) && !looks.torn && !looks.absent);
-                is_read = !looks.is_some_and(|looks| looks.untouched(stat));
-                content = content_of(looks, stat);
-                let is_file = stat.kind == Kind::File;
-                let old = looks.filter(|looks| looks.tree == 0 && !untouched);
-                match old.filter(|old| old.kind == Kind::File) {
-                    Some(_) if is_file => scan.changed_files += 1,
-                    Some(old) => gone.missed(&self.here, old),
-                    None => {}
-                }
-                if is_file && !untouched {
-                    gone.new_file(self.here.file_name(), stat);
-                }
-                // Another file at a path that the basis has: its own file may be elsewhere now.
-                let displaced = looks.filter(|looks| looks.ino != stat.ino);
-                if !untouched && let Some(looks) = displaced {
-                    search.gone(looks);
-                }
-                !untouched
-            }
-        };
-        let inode = (stat.dev, stat.ino);
-        // Further names of one file need neither bytes nor inode, where there can be such.
-        let is_further = self.links && stat.nlink > 1 && !self.groups.insert(inode);
-        if is_further && self.hollow_inodes.contains(&inode)
-            || !is_further && is_read && self.is_hollow(at, path, stat)
-        {
-            return Ok(Content::LeftOut);
-        }
-        if is_further {
-            return Ok(content);
-        }
-        let own = &mut self.own[at];
-        let scan = &mut own.state.scan;
-        if is_new {
-            self.cost.add(path, stat);
-            scan.new_inodes += 1;
-            scan.new_bytes += needed_bytes(stat);
-            if stat.kind == Kind::File {
-                scan.new_files += 1;
-                if self.basis.is_some() && stat.size > 0 {
-                    self.search.new_file(stat);
-                    if own.new.len() < MAX_MOVED {
-                        own.new.push(*stat);
-                    }
-                }
-            }
-        }
-        Ok(content)
-    }
-
-    /// Notes a file that mostly consists of holes; says whether it has more of them than are read.
-    fn is_hollow(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> bool {
-        let excess = excess_holes(stat);
-        if excess < MANY_HOLES && self.holes.takes(stat) {
-            return false;
-        }
-        let left_out = excess < MANY_HOLES || !self.holes.takes(stat);
-        let within = escape::display(self.within(at, path));
-        let state = &mut self.own[at].state;
-        if left_out {
-            state.scan.hollow += 1;
-            if stat.nlink > 1 {
-                self.hollow_inodes.insert((stat.dev, stat.ino));
-            }
-        }
-        if state.hollow.len() < MAX_LISTED {
-            state.hollow.push(HollowFile {
-                path: within,
-                bytes: stat.size,
-                holes: stat.size.saturating_sub(stat.allocated),
-                user: user_text(stat.uid),
-                left_out,
-            });
-        }
-        left_out
     }
 }
 
@@ -359,17 +148,6 @@ fn describe_left_out(path: &StoredPath, tagged: Tagged, measured: Measured) -> L
         at_least: measured.at_least,
         most: path.shown(),
         most_bytes: measured.bytes,
-    }
-}
-
-/// What is known of an entry's content from what the basis has at its path.
-fn content_of(looks: Option<Looks>, stat: &Stat) -> Content {
-    match looks {
-        _ if stat.kind != Kind::File => Content::Unknown,
-        Some(looks) if looks.untouched(stat) => Content::Same,
-        Some(looks) if looks.may_have_content(stat) => Content::Unknown,
-        Some(looks) if looks.may_share_blocks(stat) => Content::Changed,
-        _ => Content::Other,
     }
 }
 
@@ -401,8 +179,4 @@ pub(super) fn unreadable_presence(error: Errno) -> Presence {
     Presence::Unreadable {
         because: system_reason(&error.into()),
     }
-}
-
-pub(super) fn unreadable_manifest(error: std::io::Error) -> Error {
-    Error::io("read", b"the basis' manifest", error).of_basis()
 }

@@ -1,38 +1,35 @@
 //! Scans the sources as they are found, and what of them would be new against the basis.
 
-use std::collections::HashSet;
-
 use chrono::Local;
 use rustix::io::Errno;
 use schema::{
     StoredPath,
     config::AbsolutePath,
-    inventory::{Cost, DatabaseKind, Presence, SourceScan, SourceState},
+    inventory::{DatabaseKind, Presence, SourceScan, SourceState},
     pattern::Excludes,
     record::Capabilities,
 };
 
 use super::{
-    cost::CostCount,
     cost::{needed_bytes, without_moved},
     databases::{Names, add_database, is_open_database},
-    held::HeldNames,
-    source_count::{SourceCount, SourceTally, unreadable_manifest, unreadable_presence},
+    source_count::{SourceCount, unreadable_presence},
+    tally::{Comparison, SourceTally, Tallied},
 };
 use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    manifest::{Cursor, Entry, Reader},
+    manifest::Reader,
     survey::{
-        Below, Bounds, FoundSource, GoneSearch, HoleBudget, InnerSource, LeftOutFolders, Moves,
-        Record, Root, Search, SourceChoice, Survey, Surveyed, Tags, file_systems,
-        in_manifest_order, survey_roots, survey_source, sync,
+        Below, Bounds, FoundSource, InnerSource, LeftOutFolders, Moves, Record, Root, SourceChoice,
+        Survey, Surveyed, Tags, file_systems, in_manifest_order, survey_roots, survey_source, sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
 
 /// Looks at all sources, comparing with the manifest that `basis` opens, and with what the
-/// destination can hold where that is known. The survey is what a snapshot is then built from.
+/// destination can hold where that is known. The survey is what a snapshot is then built from. The inodes
+/// in `never` are not entered.
 ///
 /// # Errors
 /// A pattern or a manifest that cannot be read, or an interruption.
@@ -40,7 +37,7 @@ pub fn scan_sources(
     choice: &SourceChoice<'_>,
     basis: Option<&dyn Fn() -> Result<Reader>>,
     can: Option<&Capabilities>,
-    never: Option<(u64, u64)>,
+    never: &[(u64, u64)],
     context: Context<'_>,
 ) -> Result<(Vec<SourceState>, Survey)> {
     // Before anything is looked at: what is touched from now on is looked at once more next time.
@@ -60,17 +57,13 @@ pub fn scan_sources(
         bounds,
         tags: choice.tags,
         left_out: LeftOutFolders::default(),
-        can,
-        basis: basis
-            .map(|manifest| {
-                let manifest = manifest().map_err(Error::of_basis)?;
-                Ok(Cursor::new(manifest.without_names()))
-            })
-            .transpose()?,
-        search: Search::default(),
-        gone: GoneSearch::new(choice.sources.iter().copied()),
+        comparison: Comparison::begin(
+            choice.sources.iter().copied(),
+            basis,
+            can,
+            choice.max_hole_bytes,
+        )?,
         patterns_used: vec![false; choice.exclude_patterns.len()],
-        holes: HoleBudget::new(choice.max_hole_bytes),
         progress: Progress {
             phase: Phase::Scan,
             ..Progress::default()
@@ -87,27 +80,38 @@ pub fn scan_sources(
     let unused = choice.exclude_patterns.iter().zip(used);
     let unmatched = unused.filter(|(_, used)| !**used);
     let unmatched_patterns = unmatched.map(|(pattern, _)| pattern.clone()).collect();
-    let left_out = std::mem::take(&mut look.left_out);
-    let (moves, gone) = look.find_moves(basis)?;
-    let gone = gone.finish(&left_out, |source| {
-        let mut states = found.iter().map(|(state, _)| state);
-        states.any(|state| state.presence == Presence::Present && state.path.as_stored() == source)
-    });
-    let mut survey = Survey {
+    let survey = Survey {
         from,
         unmatched_patterns,
         sources: surveyed,
-        left_out,
-        moves,
-        gone,
+        left_out: std::mem::take(&mut look.left_out),
+        moves: Moves::default(),
+        gone: None,
     };
-    subtract_moved(&mut found, &mut survey);
-    found.sort_by_key(|(state, _)| {
+    let (mut found, survey) = finish(look.comparison, basis, (found, survey))?;
+    found.sort_by_key(|state| {
         let mut paths = choice.sources.iter();
         paths.position(|path| **path == state.path)
     });
-    let found = found.into_iter().map(|(state, _)| state).collect();
     Ok((found, survey))
+}
+
+/// Completes a survey, and what is known of its sources, by what only the whole of it tells: what moved and
+/// what is gone.
+pub(super) fn finish(
+    comparison: Comparison<'_>,
+    basis: Option<&dyn Fn() -> Result<Reader>>,
+    (mut found, mut survey): (Vec<(SourceState, Vec<Stat>)>, Survey),
+) -> Result<(Vec<SourceState>, Survey)> {
+    let (moves, gone) = comparison.finish(basis)?;
+    survey.moves = moves;
+    survey.gone = gone.finish(&survey.left_out, |source| {
+        let mut states = found.iter().map(|(state, _)| state);
+        states.any(|state| state.presence == Presence::Present && state.path.as_stored() == source)
+    });
+    subtract_moved(&mut found, &mut survey);
+    let states = found.into_iter().map(|(state, _)| state);
+    Ok((states.collect(), survey))
 }
 
 /// Takes what only moved out of what is predicted to be copied.
@@ -144,12 +148,8 @@ struct SourceScanner<'a> {
     tags: Tags<'a>,
     /// The folders that tags leave out.
     left_out: LeftOutFolders,
-    can: Option<&'a Capabilities>,
-    basis: Option<Cursor>,
-    search: Search,
-    gone: GoneSearch,
+    comparison: Comparison<'a>,
     patterns_used: Vec<bool>,
-    holes: HoleBudget,
     progress: Progress,
     context: Context<'a>,
 }
@@ -179,12 +179,12 @@ impl SourceScanner<'_> {
                 return Ok(());
             }
         };
-        let Walked {
+        let (tallied, record) = self.walk_source(path, &resolved, &below)?;
+        let Tallied {
             mut own,
             cost,
-            record,
             other_files,
-        } = self.walk_source(path, &resolved, &below)?;
+        } = tallied;
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
             add_database(
                 &mut own[0].state.databases,
@@ -223,89 +223,30 @@ impl SourceScanner<'_> {
         path: &AbsolutePath,
         resolved: &Resolved,
         below: &Below<'_>,
-    ) -> Result<Walked> {
+    ) -> Result<(Tallied, Record)> {
         let own = begin_tallies(path, resolved, below);
-        let prefix = path.as_stored();
-        let Self {
-            bounds,
-            tags,
-            left_out,
-            can,
-            basis,
-            search,
-            gone,
-            patterns_used,
-            holes,
-            progress,
-            context,
-        } = self;
+        let inner = below.inner.iter().map(|inner| inner.below.clone());
         let mut count = SourceCount {
-            own,
+            tally: self
+                .comparison
+                .tally(path, &resolved.name, own, inner.collect()),
             below,
-            basis: basis.as_mut(),
-            search,
-            gone,
-            patterns_used,
-            left_out,
-            holes,
-            hollow_inodes: HashSet::new(),
-            cost: CostCount::new(path),
-            progress,
-            context: *context,
-            prefix,
-            here: prefix.to_owned(),
-            groups: HashSet::new(),
-            held: HeldNames::new(*can),
+            patterns_used: &mut self.patterns_used,
+            left_out: &mut self.left_out,
+            progress: &mut self.progress,
+            context: self.context,
+            prefix: path.as_stored(),
             names: Names::default(),
-            links: can.is_none_or(|can| can.hard_links),
-            own_name: resolved.name.clone(),
-            other_files: 0,
         };
         let record = survey_source(
             resolved,
             below,
-            (*bounds, *tags),
-            *context,
+            (self.bounds, self.tags),
+            self.context,
             &mut |path, told| count.told(path, told),
         )?;
-        Ok(Walked {
-            own: count.own,
-            cost: count.cost.finish(),
-            record,
-            other_files: count.other_files,
-        })
+        Ok((count.tally.finish(), record))
     }
-
-    /// What of the new files is in the basis under another path, and what is missed of the basis.
-    fn find_moves(self, basis: Option<&dyn Fn() -> Result<Reader>>) -> Result<(Moves, GoneSearch)> {
-        let Self {
-            basis: cursor,
-            mut search,
-            mut gone,
-            ..
-        } = self;
-        if let Some(cursor) = cursor {
-            let mut missed = |entry: &Entry| {
-                search.gone(entry.into());
-                gone.missed(&entry.path, entry.into());
-            };
-            cursor.finish(&mut missed).map_err(unreadable_manifest)?;
-        }
-        let moves = match basis {
-            Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
-            None => Moves::default(),
-        };
-        Ok((moves, gone))
-    }
-}
-
-/// What a walk through a source came to.
-struct Walked {
-    /// The source itself, then those within it.
-    own: Vec<SourceTally>,
-    record: Record,
-    cost: Option<Cost>,
-    other_files: u64,
 }
 
 /// The tallies of a source and of those within it before anything is counted.

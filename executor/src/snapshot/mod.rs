@@ -137,6 +137,6 @@ fn survey_sources(store: &Store, step: &SnapshotStep, context: Context<'_>) -> R
         .root
         .stat_self()
         .map_err(|error| store.io("look at", "", error))?;
-    let never = Some((never.dev, never.ino));
-    scan::scan_sources(&step.into(), basis, None, never, context).map(|(_, survey)| survey)
+    let never = [(never.dev, never.ino)];
+    scan::scan_sources(&step.into(), basis, None, &never, context).map(|(_, survey)| survey)
 }

@@ -398,7 +398,7 @@ impl<'a> Reader<'a> {
         if !is_folder {
             return SeenKind::Leaf(stat);
         }
-        if self.bounds.never == Some((stat.dev, stat.ino)) {
+        if self.bounds.never.contains(&(stat.dev, stat.ino)) {
             return SeenKind::Destination;
         }
         let crosses = self.bounds.one_file_system

@@ -1,4 +1,4 @@
-//! The bounds of a walk through a source: patterns, mount points, the destination.
+//! The bounds of a walk through a source: patterns, mount points, the destinations.
 
 use schema::pattern::Excludes;
 
@@ -9,6 +9,6 @@ pub struct Bounds<'a> {
     pub excludes: &'a Excludes,
     /// Do not cross mount points.
     pub one_file_system: bool,
-    /// An inode never to enter.
-    pub never: Option<(u64, u64)>,
+    /// Inodes never to enter.
+    pub never: &'a [(u64, u64)],
 }

@@ -9,7 +9,7 @@ const MOST: usize = 16 << 20;
 
 /// The folders that tags leave out, by their paths in a snapshot. Those beyond a limit are not remembered,
 /// and what is in them counts as gone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LeftOutFolders {
     paths: HashSet<StoredPathBuf>,
     bytes: usize,

@@ -11,6 +11,7 @@ mod folder_task;
 mod gone;
 mod holes;
 mod left_out;
+mod marks;
 mod moves;
 mod record;
 mod roots;
@@ -30,8 +31,10 @@ pub(crate) use choice::{file_systems, in_manifest_order};
 pub(crate) use gone::GoneSearch;
 pub(crate) use holes::{HoleBudget, excess_holes, is_hollow, left_out_reason};
 pub use left_out::LeftOutFolders;
+pub(crate) use marks::MarkRecorder;
 pub use moves::Moves;
 pub(crate) use moves::Search;
+pub(crate) use record::Noted;
 pub use record::{Encountered, Record};
 pub(crate) use roots::{Below, Root, survey_roots};
 pub use since::{Change, Since, is_recent, nanos_of};
@@ -87,7 +90,7 @@ pub struct FoundSource {
 }
 
 /// A source that was met in another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InnerSource {
     /// The configured path.
     pub path: AbsolutePath,

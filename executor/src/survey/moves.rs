@@ -26,6 +26,11 @@ pub struct Moves {
 }
 
 impl Moves {
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// Files that were this inode of the source.
     pub(crate) fn of_inode(&self, inode: u64) -> impl Iterator<Item = &Entry> {
         self.these(self.by_inode.get(&inode))

@@ -1,7 +1,8 @@
 //! What a walk met, kept in memory in little space: some thirty bytes for an entry.
 //!
 //! Owns the encoding and nothing else. It is read from the start and freed on the way; who only
-//! looks through it does so on a copy, which shares the memory.
+//! looks through it does so on a copy, which shares the memory. What the basis of a destination says of
+//! it stands apart, in marks, so that the records for several destinations share it as well.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +14,10 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::walk::Content;
+use super::{
+    marks::{MarkRecorder, Marks},
+    walk::Content,
+};
 use crate::sys::{Kind, Stat, stat::Nanos};
 
 /// Bytes that are compressed together.
@@ -49,6 +53,7 @@ pub(super) struct Recorder {
     last: Last,
     /// Nothing was added since something was passed over.
     passed_over: bool,
+    marks: MarkRecorder,
 }
 
 /// Reads what was met, in the order in which it was written.
@@ -58,10 +63,20 @@ pub struct Record {
     piece: Vec<u8>,
     at: usize,
     last: Last,
-    is_other: bool,
-    is_changed: bool,
-    is_same: bool,
+    marks: Marks,
+    /// What is known of the content of what was met last.
+    content: Option<Content>,
     passed_over: bool,
+}
+
+/// What a walk met or left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    Met(Encountered),
+    /// The rest of the folder at hand cannot be had; the name is the folder's own.
+    RestUnreadable(Errno),
+    /// A pattern leaves it out, or it shows what is stored already.
+    Excluded,
 }
 
 /// Where the entry before was: most are on the same file system and mount.
@@ -78,15 +93,17 @@ const MOUNT_POINT: u8 = 3;
 const UNREADABLE: u8 = 4;
 const VANISHED: u8 = 5;
 const PASSED_OVER: u8 = 6;
-const HOLLOW: u8 = 7;
-/// A leaf that the basis has as it is.
-const SAME: u8 = 8;
+const EXCLUDED: u8 = 7;
 
 const SAME_PLACE: u8 = 1 << 3;
 const ONE_NAME: u8 = 1 << 4;
 const SAME_TIMES: u8 = 1 << 5;
 const FLAGS: u8 = 1 << 6;
-const OTHER: u8 = 1 << 7;
+
+/// What follows an entry that cannot be read.
+const NO_STAT: u8 = 0;
+const WITH_STAT: u8 = 1;
+const IS_REST: u8 = 2;
 
 const KINDS: [Kind; 7] = [
     Kind::File,
@@ -106,48 +123,56 @@ impl Recorder {
         }
     }
 
+    /// Notes an entry that does not belong to the source and that the basis may have.
+    pub(super) fn exclude(&mut self, name: &OsStr) -> io::Result<()> {
+        self.begin(EXCLUDED)?;
+        self.name(name);
+        Ok(())
+    }
+
+    /// Notes that the rest of the folder at hand, of this name, cannot be had.
+    pub(super) fn rest_unreadable(&mut self, name: &OsStr, error: Errno) -> io::Result<()> {
+        self.begin(UNREADABLE)?;
+        self.name(name);
+        self.unreadable(error, IS_REST);
+        Ok(())
+    }
+
     /// Adds what was met under a name; the name of what is left is not kept. `content` says what is
-    /// known of it.
+    /// known of a leaf.
     pub(super) fn add(
         &mut self,
         name: &OsStr,
         met: &Encountered,
         content: Content,
     ) -> io::Result<()> {
-        self.passed_over = false;
-        if self.piece.len() >= PIECE {
-            self.compress()?;
-        }
         let tag = match met {
             Encountered::Enter(_) => ENTER,
             Encountered::Leave => LEAVE,
-            Encountered::Leaf(_) if content == Content::Same => SAME,
-            Encountered::Leaf(_) => LEAF,
-            Encountered::Hollow(_) => HOLLOW,
+            Encountered::Leaf(_) | Encountered::Hollow(_) => LEAF,
             Encountered::MountPoint(_) => MOUNT_POINT,
             Encountered::Unreadable(..) => UNREADABLE,
             Encountered::Vanished => VANISHED,
         };
-        self.piece.push(tag);
+        self.begin(tag)?;
         if tag == LEAVE {
             return Ok(());
         }
-        let name = name.as_bytes();
-        self.number(name.len() as u64);
-        self.piece.extend_from_slice(name);
+        self.name(name);
         match met {
-            Encountered::Enter(stat)
-            | Encountered::Leaf(stat)
-            | Encountered::Hollow(stat)
-            | Encountered::MountPoint(stat) => {
-                self.stat(stat, content);
+            Encountered::Enter(stat) | Encountered::MountPoint(stat) => self.stat(stat),
+            Encountered::Leaf(stat) => {
+                self.stat(stat);
+                self.marks.add(content);
             }
-            Encountered::Unreadable(stat, error) => {
-                self.number(u64::from(error.raw_os_error().unsigned_abs()));
-                self.piece.push(u8::from(stat.is_some()));
-                if let Some(stat) = stat {
-                    self.stat(stat, Content::Unknown);
-                }
+            Encountered::Hollow(stat) => {
+                self.stat(stat);
+                self.marks.add(Content::LeftOut);
+            }
+            Encountered::Unreadable(None, error) => self.unreadable(*error, NO_STAT),
+            Encountered::Unreadable(Some(stat), error) => {
+                self.unreadable(*error, WITH_STAT);
+                self.stat(stat);
             }
             Encountered::Leave | Encountered::Vanished => {}
         }
@@ -159,8 +184,29 @@ impl Recorder {
         self.compress()?;
         Ok(Record {
             pieces: self.pieces,
+            marks: self.marks.finish(),
             ..Record::default()
         })
+    }
+
+    fn begin(&mut self, tag: u8) -> io::Result<()> {
+        self.passed_over = false;
+        if self.piece.len() >= PIECE {
+            self.compress()?;
+        }
+        self.piece.push(tag);
+        Ok(())
+    }
+
+    fn name(&mut self, name: &OsStr) {
+        let name = name.as_bytes();
+        self.number(name.len() as u64);
+        self.piece.extend_from_slice(name);
+    }
+
+    fn unreadable(&mut self, error: Errno, what_follows: u8) {
+        self.number(u64::from(error.raw_os_error().unsigned_abs()));
+        self.piece.push(what_follows);
     }
 
     fn compress(&mut self) -> io::Result<()> {
@@ -187,18 +233,16 @@ impl Recorder {
         self.number(u64::try_from(time.rem_euclid(SECOND)).unwrap_or(0));
     }
 
-    fn stat(&mut self, stat: &Stat, content: Content) {
+    fn stat(&mut self, stat: &Stat) {
         let kind = KINDS.iter().position(|kind| *kind == stat.kind);
         let same_place = (stat.dev, stat.mount) == (self.last.dev, self.last.mount);
-        let is_changed = content == Content::Changed;
-        let flags = stat.immutable || stat.append_only || stat.mount_root || is_changed;
+        let flags = stat.immutable || stat.append_only || stat.mount_root;
         let mut head = u8::try_from(kind.unwrap_or(0)).unwrap_or(0);
         for (bit, set) in [
             (SAME_PLACE, same_place),
             (ONE_NAME, stat.nlink == 1),
             (SAME_TIMES, stat.ctime == stat.mtime),
             (FLAGS, flags),
-            (OTHER, is_changed || content == Content::Other),
         ] {
             head |= if set { bit } else { 0 };
         }
@@ -207,8 +251,7 @@ impl Recorder {
             self.piece.push(
                 u8::from(stat.immutable)
                     | u8::from(stat.append_only) << 1
-                    | u8::from(stat.mount_root) << 2
-                    | u8::from(is_changed) << 3,
+                    | u8::from(stat.mount_root) << 2,
             );
         }
         if !same_place {
@@ -246,6 +289,20 @@ impl Record {
     /// That memory was damaged.
     pub fn next_met(&mut self) -> io::Result<Option<(OsString, Encountered)>> {
         loop {
+            match self.next_noted()? {
+                None => return Ok(None),
+                Some((name, Noted::Met(met))) => return Ok(Some((name, met))),
+                Some((name, Noted::RestUnreadable(error))) => {
+                    return Ok(Some((name, Encountered::Unreadable(None, error))));
+                }
+                Some((_, Noted::Excluded)) => {}
+            }
+        }
+    }
+
+    /// The same, with what does not belong to the source.
+    pub(crate) fn next_noted(&mut self) -> io::Result<Option<(OsString, Noted)>> {
+        loop {
             if self.at == self.piece.len() {
                 let Some(piece) = self.pieces.pop_front() else {
                     self.piece = Vec::new();
@@ -261,8 +318,8 @@ impl Record {
                 self.passed_over = true;
                 continue;
             }
-            let met = self.decode();
-            return met.map(Some).ok_or_else(|| {
+            let noted = self.decode();
+            return noted.map(Some).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged")
             });
         }
@@ -273,29 +330,45 @@ impl Record {
     pub fn look_through(&self) -> Self {
         Self {
             pieces: self.pieces.clone(),
+            marks: self.marks.again(),
             ..Self::default()
         }
+    }
+
+    /// The same record once more, from the start, with what another basis says of it.
+    pub(crate) fn marked(&self, marks: MarkRecorder) -> Self {
+        Self {
+            marks: marks.finish(),
+            ..self.look_through()
+        }
+    }
+
+    /// All of it as it is kept.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> (Vec<&[u8]>, &[u8]) {
+        let pieces = self.pieces.iter().map(|piece| &**piece);
+        (pieces.collect(), self.marks.encoded())
     }
 
     /// Whether what was met last is a file whose content surely is not what the basis has at its
     /// path.
     #[must_use]
     pub fn is_other(&self) -> bool {
-        self.is_other
+        matches!(self.content, Some(Content::Other | Content::Changed))
     }
 
     /// Whether what was met last is a file with the inode, the looks and the change time that the basis
     /// has of it: most likely nothing of it is read.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.is_same
+        self.content == Some(Content::Same)
     }
 
     /// Whether what the basis has at its path is a file as well, and both are so large that most of it may
     /// be as it was.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.is_changed
+        self.content == Some(Content::Changed)
     }
 
     /// Whether something was passed over in the folder at hand, before what was met last.
@@ -303,11 +376,11 @@ impl Record {
         std::mem::take(&mut self.passed_over)
     }
 
-    fn decode(&mut self) -> Option<(OsString, Encountered)> {
+    fn decode(&mut self) -> Option<(OsString, Noted)> {
         let tag = self.byte()?;
-        self.is_same = tag == SAME;
+        self.content = None;
         if tag == LEAVE {
-            return Some((OsString::new(), Encountered::Leave));
+            return Some((OsString::new(), Noted::Met(Encountered::Leave)));
         }
         let length = usize::try_from(self.number()?).ok()?;
         let name = self.piece.get(self.at..self.at.checked_add(length)?)?;
@@ -315,18 +388,32 @@ impl Record {
         self.at += length;
         let met = match tag {
             ENTER => Encountered::Enter(self.stat()?),
-            LEAF | SAME => Encountered::Leaf(self.stat()?),
-            HOLLOW => Encountered::Hollow(self.stat()?),
+            LEAF => {
+                let stat = self.stat()?;
+                self.content = Some(self.marks.next()?);
+                match self.content {
+                    Some(Content::LeftOut) => Encountered::Hollow(stat),
+                    _ => Encountered::Leaf(stat),
+                }
+            }
             MOUNT_POINT => Encountered::MountPoint(self.stat()?),
             UNREADABLE => {
                 let error = Errno::from_raw_os_error(i32::try_from(self.number()?).ok()?);
-                let stat = (self.byte()? == 1).then(|| self.stat());
-                Encountered::Unreadable(stat.flatten(), error)
+                match self.byte()? {
+                    NO_STAT => Encountered::Unreadable(None, error),
+                    WITH_STAT => Encountered::Unreadable(Some(self.stat()?), error),
+                    IS_REST => return Some((name, Noted::RestUnreadable(error))),
+                    _ => return None,
+                }
             }
             VANISHED => Encountered::Vanished,
+            EXCLUDED => {
+                self.passed_over = true;
+                return Some((name, Noted::Excluded));
+            }
             _ => return None,
         };
-        Some((name, met))
+        Some((name, Noted::Met(met)))
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -359,9 +446,7 @@ impl Record {
 
     fn stat(&mut self) -> Option<Stat> {
         let head = self.byte()?;
-        self.is_other = head & OTHER != 0;
         let flags = if head & FLAGS != 0 { self.byte()? } else { 0 };
-        self.is_changed = flags & 8 != 0;
         if head & SAME_PLACE == 0 {
             self.last.dev = self.number()?;
             self.last.mount = self.number()?;
@@ -493,9 +578,55 @@ mod tests {
             recorder.add(&long, &met, content).unwrap();
         }
         let mut record = recorder.finish().unwrap();
+        let mut again = record.marked(MarkRecorder::default());
+        assert!(again.next_met().is_err(), "a leaf without a mark");
         for same in [true, false] {
             let (_, found) = record.next_met().unwrap().unwrap();
             assert_eq!((found, record.is_same()), (Encountered::Leaf(file), same));
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_to_who_compares_again_and_only_passed_over_for_all_others() {
+        let name = |text: &str| OsString::from(text);
+        let mut recorder = Recorder::default();
+        recorder.exclude(OsStr::new("a.o")).unwrap();
+        recorder.exclude(OsStr::new("b.o")).unwrap();
+        let vanished = Encountered::Vanished;
+        recorder
+            .add(OsStr::new("c"), &vanished, Content::Unknown)
+            .unwrap();
+        recorder
+            .rest_unreadable(OsStr::new("folder"), Errno::ACCESS)
+            .unwrap();
+        recorder.exclude(OsStr::new("d.o")).unwrap();
+        let mut record = recorder.finish().unwrap();
+        let mut noted = record.look_through();
+        let all = std::iter::from_fn(|| noted.next_noted().unwrap());
+        assert_eq!(
+            all.collect::<Vec<_>>(),
+            [
+                (name("a.o"), Noted::Excluded),
+                (name("b.o"), Noted::Excluded),
+                (name("c"), Noted::Met(vanished)),
+                (name("folder"), Noted::RestUnreadable(Errno::ACCESS)),
+                (name("d.o"), Noted::Excluded),
+            ]
+        );
+        let met = record.next_met().unwrap();
+        assert_eq!(
+            (met, record.passed_over()),
+            (Some((name("c"), vanished)), true)
+        );
+        let rest = Encountered::Unreadable(None, Errno::ACCESS);
+        let met = record.next_met().unwrap();
+        assert_eq!(
+            (met, record.passed_over()),
+            (Some((name("folder"), rest)), false)
+        );
+        assert_eq!(
+            (record.next_met().unwrap(), record.passed_over()),
+            (None, true)
+        );
     }
 }

@@ -137,8 +137,12 @@ impl Walk<'_, '_> {
                     Ok(part) => frame.seen = part.seen.into_iter(),
                     // The folder itself was entered: the rest of it cannot be had.
                     Err(error) => {
-                        let name = OsStr::from_bytes(self.path.file_name()).to_owned();
-                        self.met(&name, Encountered::Unreadable(None, error))?;
+                        let met = Encountered::Unreadable(None, error);
+                        (self.tell)(&self.path, WalkEvent::Encountered(met))?;
+                        let name = OsStr::from_bytes(self.path.file_name());
+                        self.recorder
+                            .rest_unreadable(name, error)
+                            .map_err(damaged_record)?;
                     }
                 }
             } else {
@@ -157,7 +161,7 @@ impl Walk<'_, '_> {
             SeenKind::Unreadable(error) => Encountered::Unreadable(None, error),
             SeenKind::Vanished => Encountered::Vanished,
             SeenKind::Excluded(pattern) => {
-                self.recorder.pass_over();
+                self.recorder.exclude(name).map_err(damaged_record)?;
                 return (self.tell)(&self.path, WalkEvent::Excluded(pattern)).map(|_| ());
             }
             SeenKind::Destination => {

@@ -293,7 +293,7 @@ pub(crate) fn entries(tree: &Path, id: SnapshotId) -> Vec<Entry> {
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: false,
-        never: None,
+        never: &[],
     };
     let stat = root.stat(OsStr::new(".")).unwrap();
     let mut walk = Walk::new(root, ".".into(), &stat, bounds);

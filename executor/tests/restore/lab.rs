@@ -50,7 +50,7 @@ pub(crate) fn entries(tree: &Path) -> Vec<Entry> {
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: false,
-        never: None,
+        never: &[],
     };
     let stat = root.stat(OsStr::new(".")).unwrap();
     let mut walk = Walk::new(root, ".".into(), &stat, bounds);

@@ -49,11 +49,12 @@ pub fn survey_live_sources(
 ) -> Result<Live> {
     let excludes = Excludes::new(&live.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
+    // It changes while files are uploaded, and is of no use to anyone else.
+    let never = [cache.inode()?];
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: live.one_file_system,
-        // It changes while files are uploaded, and is of no use to anyone else.
-        never: Some(cache.inode()?),
+        never: &never,
     };
     let tags = Tags {
         caches: live.exclude_caches,
