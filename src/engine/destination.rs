@@ -11,7 +11,7 @@ use executor::{
     verify::memory,
 };
 use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
-use schema::{FailureCode, amount, cloud::CloudState, inventory::DestinationState};
+use schema::{FailureCode, amount, cloud::CloudState, config::Local, inventory::DestinationState};
 
 use super::{Engine, operation::Operation};
 
@@ -23,12 +23,6 @@ pub fn host_name() -> String {
         .and_then(|name| name.into_string().ok())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())
-}
-
-/// The inodes that no walk through sources enters: the own folders of destinations.
-pub(super) fn inodes_left_out<'s>(stores: impl IntoIterator<Item = &'s Store>) -> Vec<(u64, u64)> {
-    let stats = stores.into_iter().map(|store| store.root.stat_self());
-    stats.flatten().map(|stat| (stat.dev, stat.ino)).collect()
 }
 
 /// A name that means no snapshot, or not one that serves, as an error.
@@ -158,6 +152,24 @@ impl Engine {
         ))
         .coded(FailureCode::PermissionDenied)
         .hint("run it as the user to whom it belongs: `sudo backup ...`"))
+    }
+
+    /// The inodes that no walk through sources enters: the folders that destinations have of this host.
+    pub(super) fn inodes_left_out(&self) -> Vec<(u64, u64)> {
+        let named = self.named();
+        let views = named.iter().filter_map(|name| self.config.view(name));
+        let own = views.chain([self.config.base()]);
+        let disks = own.map(|view| view.local).filter(|local| local.enable);
+        let folder = self.host_folder();
+        let inode = |local: Local| {
+            let dir = resolve(local.mount_point.as_path()).ok()?.folder().ok()?;
+            if local.require_mount && !is_mounted(&dir.stat_self().ok()?) {
+                return None;
+            }
+            let stat = dir.folder(folder.as_ref()).ok()?.stat_self().ok()?;
+            Some((stat.dev, stat.ino))
+        };
+        disks.filter_map(inode).collect()
     }
 
     /// Opens the destination for reading, where it is there.

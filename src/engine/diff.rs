@@ -6,11 +6,7 @@ use executor::{error::Result, event::Silent, history};
 use planner::stored_snapshot::warn_of_newer;
 use schema::{SnapshotId, StoredPath, inventory::DestinationState, output::diff::SnapshotDiff};
 
-use super::{
-    Engine, Notice, Observer,
-    destination::{inodes_left_out, naming_error},
-    operation::Operation,
-};
+use super::{Engine, Notice, Observer, destination::naming_error, operation::Operation};
 
 /// A comparison that is asked for.
 #[derive(Debug, Clone)]
@@ -55,7 +51,7 @@ impl Engine {
         let context = operation.context;
         if request.after == DiffAfter::Now {
             let choice = (&self.config.local).into();
-            let left_out = inodes_left_out([&store]);
+            let left_out = self.inodes_left_out();
             let now = history::diff_now(&store, before, &choice, &left_out, path, context)?;
             return Ok(history::live_diff(before, path, &now));
         }

@@ -8,7 +8,7 @@ use executor::{
     error::Result,
     manifest::Reader,
     run::Surveys,
-    scan,
+    scan::{self, SharedScan},
     secret_file::unusable_secrets,
     store::{ManifestDamage, Store},
     survey::Survey,
@@ -25,7 +25,7 @@ use schema::{
 
 use super::{
     Engine, Observer, Wanted,
-    destination::{RecordReading, host_name, inodes_left_out},
+    destination::{RecordReading, host_name},
     operation::Operation,
 };
 
@@ -41,6 +41,31 @@ pub(super) struct InventoryRequest<'a> {
     pub(super) unusable: &'a UnusableBases,
     /// Whether a snapshot will be made from what is found.
     pub(super) to_run: bool,
+}
+
+/// What the looks at the sources for several destinations share.
+struct Looks<'a> {
+    /// The engine that knows all of them.
+    engine: &'a Engine,
+    scans: SharedScan,
+    left_out: Option<Vec<(u64, u64)>>,
+}
+
+impl<'a> Looks<'a> {
+    fn of(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            scans: SharedScan::new(!engine.config.destinations.is_empty()),
+            left_out: None,
+        }
+    }
+
+    /// The inodes that no walk enters.
+    fn left_out(&mut self) -> Vec<(u64, u64)> {
+        let left_out = &mut self.left_out;
+        let left_out = left_out.get_or_insert_with(|| self.engine.inodes_left_out());
+        left_out.clone()
+    }
 }
 
 impl Engine {
@@ -69,15 +94,16 @@ impl Operation<'_> {
         request: InventoryRequest<'_>,
     ) -> Result<(Inventory, Surveys)> {
         let mut surveys = Surveys::new();
+        let mut looks = Looks::of(self.engine);
         if self.engine.config.destinations.is_empty() {
-            let (inventory, survey) = self.take_own_inventory(request)?;
+            let (inventory, survey) = self.take_own_inventory(request, &mut looks)?;
             surveys.extend(survey.map(|survey| (None, survey)));
             return Ok((inventory, surveys));
         }
         let base = self.engine.base();
         let base = self.in_view(&base);
         let (mut inventory, survey) = match request.wanted.has_base() {
-            true => base.look_for_one(request)?,
+            true => base.look_for_one(request, &mut looks)?,
             false => (base.inventory_of(None)?, None),
         };
         surveys.extend(survey.map(|survey| (None, survey)));
@@ -86,7 +112,7 @@ impl Operation<'_> {
                 continue;
             }
             let view = self.engine.view_of(Some(&name))?;
-            let (found, survey) = self.in_view(&view).look_for_one(request)?;
+            let (found, survey) = self.in_view(&view).look_for_one(request, &mut looks)?;
             inventory.others.insert(name.clone(), found.into_other());
             surveys.extend(survey.map(|survey| (Some(name), survey)));
         }
@@ -94,8 +120,12 @@ impl Operation<'_> {
     }
 
     /// The inventory of one of several destinations; of one that cannot be looked at, that it is absent.
-    fn look_for_one(&self, request: InventoryRequest<'_>) -> Result<(Inventory, Option<Survey>)> {
-        let error = match self.take_own_inventory(request) {
+    fn look_for_one(
+        &self,
+        request: InventoryRequest<'_>,
+        looks: &mut Looks<'_>,
+    ) -> Result<(Inventory, Option<Survey>)> {
+        let error = match self.take_own_inventory(request, looks) {
             Err(error) if error.kind.step_status().is_some() => error,
             found => return found,
         };
@@ -113,6 +143,7 @@ impl Operation<'_> {
     fn take_own_inventory(
         &self,
         request: InventoryRequest<'_>,
+        looks: &mut Looks<'_>,
     ) -> Result<(Inventory, Option<Survey>)> {
         let only = match &self.engine.of {
             Some(_) => None,
@@ -136,12 +167,14 @@ impl Operation<'_> {
         }
         let scope = InventoryScope::of(config, destination.as_ref(), only);
         match (scope, destination) {
-            (InventoryScope::LiveSources, found) => Ok((self.inventory_of_live(found)?, None)),
+            (InventoryScope::LiveSources, found) => {
+                Ok((self.inventory_of_live(found, looks)?, None))
+            }
             (InventoryScope::Machine, found) => Ok((self.inventory_of(found)?, None)),
             (InventoryScope::Copies, Some(found)) => {
                 Ok((self.inventory_of_copies(found, request)?, None))
             }
-            (InventoryScope::Whole, Some(found)) => self.whole_inventory(found, request),
+            (InventoryScope::Whole, Some(found)) => self.whole_inventory(found, request, looks),
             (InventoryScope::Copies | InventoryScope::Whole, None) => {
                 Err(Error::failed("the destination was not looked at"))
             }
@@ -208,6 +241,7 @@ impl Operation<'_> {
         &self,
         mut destination: DestinationState,
         request: InventoryRequest<'_>,
+        looks: &mut Looks<'_>,
     ) -> Result<(Inventory, Option<Survey>)> {
         let store = self.engine.open_store()?;
         if let Some(store) = &store {
@@ -218,7 +252,7 @@ impl Operation<'_> {
             self.add_forged(store, &mut destination)?;
         }
         let (sources, survey, basis) =
-            self.survey_sources(&mut destination, store.as_ref(), request.to_run)?;
+            self.survey_sources(&mut destination, store.as_ref(), request.to_run, looks)?;
         let use_rsync = self.engine.config.local.use_rsync;
         let inventory = Inventory {
             sources,
@@ -238,12 +272,13 @@ impl Operation<'_> {
         destination: &mut DestinationState,
         store: Option<&'s Store>,
         to_run: bool,
+        looks: &mut Looks<'_>,
     ) -> Result<SurveyedSources<'s>> {
         let choice = executor::survey::SourceChoice {
             sync: to_run,
             ..(&self.engine.config.local).into()
         };
-        let left_out = inodes_left_out(store);
+        let left_out = looks.left_out();
         loop {
             let basis = store.zip(planner::choose_basis(destination, self.now));
             if let Some((store, basis)) = &basis
@@ -272,7 +307,8 @@ impl Operation<'_> {
                 .as_ref()
                 .map(|open| open as &dyn Fn() -> Result<Reader>);
             let capabilities = destination.capabilities();
-            match scan::scan_sources(&choice, open, capabilities, &left_out, self.context) {
+            let (scans, context) = (&mut looks.scans, self.context);
+            match scans.scan(&choice, open, capabilities, &left_out, context) {
                 Ok((sources, survey)) => return Ok((sources, survey, basis)),
                 Err(error) => match basis {
                     Some((_, id)) if error.is_of_basis() => {
@@ -335,7 +371,11 @@ impl Operation<'_> {
     }
 
     /// The live sources, compared with the last upload as far as it is known here.
-    fn inventory_of_live(&self, destination: Option<DestinationState>) -> Result<Inventory> {
+    fn inventory_of_live(
+        &self,
+        destination: Option<DestinationState>,
+        looks: &mut Looks<'_>,
+    ) -> Result<Inventory> {
         let mut cloud = self.cloud_state(None)?.unwrap_or_default();
         let state = self.engine.state()?;
         let remote = self.engine.cloud_remote();
@@ -354,7 +394,7 @@ impl Operation<'_> {
             .as_ref()
             .map(|open| open as &dyn Fn() -> Result<Reader>);
         let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
-        let left_out: Vec<(u64, u64)> = left_out.into_iter().collect();
+        let left_out: Vec<(u64, u64)> = looks.left_out().into_iter().chain(left_out).collect();
         let choice = (&self.engine.config.local).into();
         let (sources, survey) = scan::scan_sources(&choice, open, None, &left_out, self.context)?;
         // The sources were compared with the last upload itself.

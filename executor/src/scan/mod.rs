@@ -12,6 +12,7 @@ mod named;
 #[cfg(test)]
 mod room_tests;
 mod rsync;
+mod shared;
 mod source_count;
 mod sources;
 mod surroundings;
@@ -27,6 +28,7 @@ pub use compare_again::compare_again;
 pub use destination::scan_destination;
 pub use named::{NamedEntry, scan_folder, scan_names, scan_other_hosts};
 pub use rsync::find_rsync;
+pub use shared::SharedScan;
 pub use sources::scan_sources;
 pub use surroundings::scan_surroundings;
 
