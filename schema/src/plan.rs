@@ -12,6 +12,7 @@ mod repair;
 mod restore;
 mod rotation;
 mod snapshot;
+mod upload;
 
 pub use crate::{
     channel::{Channel, healthcheck_name},
@@ -31,6 +32,7 @@ pub use rotation::{
     DeletePurpose, DeleteStep, Deletion, Keep, Link, Lost, Move, RotateStep, Rotation, Unlink,
 };
 pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
+pub use upload::{UploadFeed, UploadStep};
 
 use std::collections::BTreeMap;
 

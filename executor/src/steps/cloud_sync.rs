@@ -115,7 +115,8 @@ pub fn run_live_cloud_sync_step(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let cache = RemoteCache::open_or_new(state, &step.remote)?;
-    let found = live::survey_live_sources(&cache, plan, step, sources, context)?;
+    let basis = live::LiveBasis::of(&cache, step);
+    let found = live::survey_live_sources(&cache, plan, basis, sources, context)?;
     let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
     let source = UploadSource {
         folder: "/",
@@ -126,26 +127,28 @@ pub fn run_live_cloud_sync_step(
         live: Some(&found.roots),
     };
     let mut outcome = upload::upload_snapshot(state, name, step, source, context)?.outcome;
-    let record = &found.record;
-    if !record.complete {
-        let count = amount::plural(record.totals.errors, "path", "paths");
-        outcome
-            .message
-            .push_str(&format!("; {count} of the sources could not be read"));
-        outcome.status = outcome.status.max(Status::Incomplete);
-        outcome.hint = outcome.hint.or_else(|| {
-            Some(
-                "see the listed paths; exclude what cannot be read with local.excludePatterns"
-                    .into(),
-            )
-        });
-        outcome.problems.extend(record.problems.iter().cloned());
-    }
+    add_unread(&mut outcome, &found.record);
     Ok(outcome)
 }
 
+/// Tells of what could not be read of live sources.
+pub(super) fn add_unread(outcome: &mut Outcome, record: &SnapshotRecord) {
+    if record.complete {
+        return;
+    }
+    let count = amount::plural(record.totals.errors, "path", "paths");
+    outcome
+        .message
+        .push_str(&format!("; {count} of the sources could not be read"));
+    outcome.status = outcome.status.max(Status::Incomplete);
+    outcome.hint = outcome.hint.take().or_else(|| {
+        Some("see the listed paths; exclude what cannot be read with local.excludePatterns".into())
+    });
+    outcome.problems.extend(record.problems.iter().cloned());
+}
+
 /// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.
-fn check_manifest(store: &Store, record: &SnapshotRecord, stop: &Stop) -> Result<()> {
+pub(super) fn check_manifest(store: &Store, record: &SnapshotRecord, stop: &Stop) -> Result<()> {
     let id = record.id;
     let Some(fault) = store.manifest_fault(record, stop)? else {
         return Ok(());

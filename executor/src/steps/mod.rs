@@ -11,3 +11,4 @@ mod repaired_clones;
 pub mod rotate;
 pub mod script;
 pub mod space_check;
+pub mod upload;

@@ -4,10 +4,7 @@
 use std::fs::File;
 
 use rustix::io::Errno;
-use schema::{
-    Digest, SnapshotId, StoredPath, journal::ProblemKind, plan::CloudSyncStep,
-    record::SnapshotRecord,
-};
+use schema::{Digest, SnapshotId, StoredPath, journal::ProblemKind, record::SnapshotRecord};
 
 use super::making::Making;
 use crate::{
@@ -24,8 +21,7 @@ use crate::{
 const TRIES: u32 = 3;
 
 /// The manifest of the last upload, with when the sources were read that it describes.
-pub(super) fn last_record(cache: &RemoteCache, step: &CloudSyncStep) -> Option<(Cursor, Since)> {
-    let id = step.last?;
+pub(super) fn last_upload(cache: &RemoteCache, id: SnapshotId) -> Option<(Cursor, Since)> {
     let manifest = cache.manifest(id)?;
     let cached = cache.cached_snapshot(id)?;
     let record = read_json(&cached, SNAPSHOT_FILE, SNAPSHOT_FILE);

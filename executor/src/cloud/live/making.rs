@@ -9,18 +9,13 @@ use std::{
 
 use rustix::io::Errno;
 use schema::{
-    Digest, StoredPath, StoredPathBuf,
+    Digest, SnapshotId, StoredPath, StoredPathBuf,
     config::AbsolutePath,
     journal::{Problem, ProblemKind},
-    plan::CloudSyncStep,
     record::{SnapshotTotals, SourceRecord},
 };
 
-use super::{
-    NEW,
-    content::{SettledFile, last_record},
-    write_error,
-};
+use super::{LiveBasis, NEW, content::SettledFile, write_error};
 use crate::{
     cloud::{memory::RemoteCache, roots::Roots},
     copy::Copier,
@@ -46,7 +41,8 @@ type Placed<'a> = std::result::Result<(Dir, &'a OsStr), Errno>;
 /// A manifest in the making.
 pub(super) struct Making<'a> {
     cache: &'a RemoteCache,
-    step: &'a CloudSyncStep,
+    /// The name that what is found gets.
+    snapshot: SnapshotId,
     pub(super) writer: Writer,
     pub(super) last: Option<(Cursor, Since)>,
     pub(super) copier: Copier,
@@ -90,17 +86,17 @@ fn place_of<'p>(
 impl<'a> Making<'a> {
     pub(super) fn new(
         cache: &'a RemoteCache,
-        step: &'a CloudSyncStep,
+        basis: LiveBasis,
         max_hole_bytes: u64,
         context: Context<'a>,
     ) -> Result<Self> {
         let io = |error| write_error(cache, error);
         Ok(Self {
             cache,
-            step,
+            snapshot: basis.snapshot,
             writer: Writer::new(cache.new_file(NEW)?).map_err(io)?,
             // What is damaged there only makes more to read.
-            last: last_record(cache, step),
+            last: basis.last,
             copier: Copier::default(),
             holes: HoleBudget::new(max_hole_bytes),
             leases: LeasePatience::default(),
@@ -267,7 +263,7 @@ impl<'a> Making<'a> {
         } = settled;
         let mut entry = Entry::of(&path, &now);
         entry.digest = Some(digest);
-        entry.stored = Some(stored.unwrap_or(self.step.snapshot));
+        entry.stored = Some(stored.unwrap_or(self.snapshot));
         entry.xattrs_kept = attributes::of_fd(&file).unwrap_or_default();
         entry.xattrs_digest = xattrs_digest(&entry.xattrs_kept);
         if now.nlink > 1 {

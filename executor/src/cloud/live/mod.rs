@@ -8,7 +8,7 @@ mod making;
 
 use chrono::{DateTime, FixedOffset, Local};
 use schema::{
-    Digest, Plan,
+    Digest, Plan, SnapshotId,
     pattern::Excludes,
     plan::{CloudSyncStep, LiveSources},
     record::{Engine, FORMAT_VERSION, ReadSpan, SnapshotRecord, SnapshotTotals},
@@ -19,8 +19,8 @@ use super::{memory::RemoteCache, roots::Roots};
 use crate::{
     error::{Error, Result},
     event::Context,
-    manifest::{self, Reader},
-    survey::{Bounds, Tags, file_systems, in_manifest_order, survey_roots, sync},
+    manifest::{self, Cursor, Reader},
+    survey::{Bounds, Since, Tags, file_systems, in_manifest_order, survey_roots, sync},
 };
 
 /// Name of the manifest while it is made.
@@ -36,6 +36,25 @@ pub struct Live {
     pub roots: Roots,
 }
 
+/// What live sources are called, and what is known of them.
+pub struct LiveBasis {
+    /// The name that what is found gets.
+    pub snapshot: SnapshotId,
+    /// The manifest of the last upload, with when the sources were read that it describes.
+    pub last: Option<(Cursor, Since)>,
+}
+
+impl LiveBasis {
+    /// That of a step, as far as the cache has it.
+    #[must_use]
+    pub fn of(cache: &RemoteCache, step: &CloudSyncStep) -> Self {
+        Self {
+            snapshot: step.snapshot,
+            last: step.last.and_then(|id| content::last_upload(cache, id)),
+        }
+    }
+}
+
 /// Walks the sources and writes their manifest to the cache.
 ///
 /// # Errors
@@ -43,7 +62,7 @@ pub struct Live {
 pub fn survey_live_sources(
     cache: &RemoteCache,
     plan: &Plan,
-    step: &CloudSyncStep,
+    basis: LiveBasis,
     live: &LiveSources,
     context: Context<'_>,
 ) -> Result<Live> {
@@ -65,7 +84,8 @@ pub fn survey_live_sources(
     // through a mapping move the change time.
     let from = Local::now().fixed_offset();
     sync::sync_file_systems(file_systems(&order, &bounds), context)?;
-    let mut making = Making::new(cache, step, live.max_hole_bytes, context)?;
+    let snapshot = basis.snapshot;
+    let mut making = Making::new(cache, basis, live.max_hole_bytes, context)?;
     let mut roots = Roots::default();
     let mut sources = Vec::new();
     for root in survey_roots(&order) {
@@ -85,7 +105,7 @@ pub fn survey_live_sources(
         totals,
         problems,
         sealed_at: context.clock.now(),
-        ..begin_record(plan, step, live, from, manifest_digest)
+        ..begin_record(plan, snapshot, live, from, manifest_digest)
     };
     let manifest = Reader::new(cache.file(NEW)?).map_err(io)?;
     Ok(Live {
@@ -98,14 +118,14 @@ pub fn survey_live_sources(
 /// The record of sources that were read `from` a time until now, without what was found in them.
 fn begin_record(
     plan: &Plan,
-    step: &CloudSyncStep,
+    snapshot: SnapshotId,
     live: &LiveSources,
     from: DateTime<FixedOffset>,
     manifest_digest: Digest,
 ) -> SnapshotRecord {
     SnapshotRecord {
         format_version: FORMAT_VERSION,
-        id: step.snapshot,
+        id: snapshot,
         host: plan.host.clone(),
         run_id: plan.run_id.clone(),
         started_at: plan.created_at,

@@ -17,12 +17,13 @@ use schema::{
 use super::{HistoryRemote, layout};
 use crate::{
     error::Result,
-    manifest::{FILE_NAME, Reader},
+    manifest::{Cursor, FILE_NAME, Reader},
     remove::remove_tree,
     store::{
         BACKUP, DESTINATION_FILE, MARKS_FILE, SNAPSHOT_FILE, SNAPSHOTS, read_json, write_json,
         write_record,
     },
+    survey::Since,
     sys::{Dir, machine::machine_id},
 };
 
@@ -163,6 +164,17 @@ impl HistoryRemote<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The manifest of the last upload, as far as it is here, with when the sources were read that it
+    /// describes.
+    #[must_use]
+    pub fn last_manifest(&self) -> Option<(Cursor, Since)> {
+        let id = self.memory().last?.id;
+        let since = self
+            .body(id)
+            .map_or_else(Since::never, |record| Since::of(&record.snapshot));
+        Some((Cursor::new(self.manifest_of(id).ok()?), since))
     }
 
     /// The manifest of a snapshot that is there, as it is on the remote.

@@ -1,0 +1,209 @@
+//! Puts the newest good snapshot on a remote with history, or the live sources where there is none.
+//!
+//! Owns which snapshot that is and whether it is good; what is done with it is in
+//! [`crate::cloud::remote_history`].
+
+use std::time::Instant;
+
+use schema::{
+    Plan, SnapshotId,
+    journal::{Outcome, Status},
+    plan::{LiveSources, UploadFeed, UploadStep},
+    record::{SnapshotMarks, SnapshotRecord},
+};
+
+use super::cloud_sync::{add_unread, check_manifest};
+use crate::{
+    cloud::{
+        live::{self, LiveBasis},
+        memory::RemoteCache,
+        rclone::{self, CopyPlace, Credentials, Rclone},
+        remote_history::{HistoryOptions, HistoryRemote, HistorySource, UploadedHistory},
+    },
+    error::{Error, Result},
+    event::Context,
+    state_dir::StateDir,
+    store::Store,
+    sys::Dir,
+};
+
+/// A destination that is there, for a step that reads from it.
+#[derive(Clone, Copy)]
+pub struct OpenFeed<'a> {
+    /// What the step says of it.
+    pub feed: &'a UploadFeed,
+    /// It itself.
+    pub store: &'a Store,
+}
+
+/// A snapshot that is uploaded.
+struct Found<'a> {
+    store: &'a Store,
+    record: SnapshotRecord,
+    marks: SnapshotMarks,
+}
+
+/// Uploads from the first of the destinations that has a good snapshot: of this run if one has, else an
+/// earlier one; or the live sources. `feeds` are those of the step that are there, in its order.
+///
+/// # Errors
+/// An interruption, a snapshot that cannot be read, or a remote that cannot be reached.
+pub fn run_upload_step(
+    feeds: &[OpenFeed<'_>],
+    state: &StateDir,
+    plan: &Plan,
+    name: &str,
+    step: &UploadStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    if let Some(found) = choose(feeds)? {
+        let id = found.record.id;
+        let home = found
+            .store
+            .home_of(id)?
+            .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
+        let tree = found.store.snapshot(home, id)?;
+        check_manifest(found.store, &found.record, context.stop)?;
+        let source = HistorySource {
+            folder: &found.store.named(&format!("{home}/{id}")),
+            tree: &tree,
+            record: &found.record,
+            manifest: found.store.manifest(id)?,
+            live: None,
+            marks: &found.marks,
+        };
+        let uploaded = with_remote(
+            state,
+            name,
+            step,
+            found.record.totals.entries,
+            context,
+            |remote| remote.upload(source, options(step)),
+        )?;
+        return Ok(uploaded.outcome);
+    }
+    if let Some(sources) = &step.live {
+        return upload_live(state, plan, name, (step, sources), context);
+    }
+    let (message, hint) = if feeds.is_empty() {
+        (
+            "no destination that it could come from is there",
+            "mount one of them and run it again",
+        )
+    } else {
+        (
+            "no destination that is there has a good snapshot",
+            "see with `backup list` why they are suspect; after `backup accept` the next run uploads again",
+        )
+    };
+    let message = format!("nothing is copied to {}: {message}", step.remote);
+    Ok(Outcome::unsuccessful(
+        Status::Incomplete,
+        message,
+        hint.to_owned(),
+    ))
+}
+
+/// The snapshot that is uploaded, if a destination has a good one.
+fn choose<'a>(feeds: &[OpenFeed<'a>]) -> Result<Option<Found<'a>>> {
+    let of_this_run = |feed: &UploadFeed| feed.snapshot;
+    let earlier = |feed: &UploadFeed| feed.last;
+    for which in [
+        of_this_run as fn(&UploadFeed) -> Option<SnapshotId>,
+        earlier,
+    ] {
+        for OpenFeed { feed, store } in feeds.iter().copied() {
+            let Some(id) = which(feed) else {
+                continue;
+            };
+            // One that cannot be read holds the others up as little as one that is not there.
+            let Ok(Some(record)) = store.record(id) else {
+                continue;
+            };
+            let marks = store.marks(id).unwrap_or_else(|_| SnapshotMarks::unknown());
+            let is_good = record.suspect.is_empty() || marks.accepted;
+            if is_good && store.home_of(id)?.is_some() {
+                return Ok(Some(Found {
+                    store,
+                    record,
+                    marks,
+                }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn upload_live(
+    state: &StateDir,
+    plan: &Plan,
+    name: &str,
+    (step, sources): (&UploadStep, &LiveSources),
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let (found, uploaded) = with_remote(state, name, step, 0, context, |remote| {
+        let basis = LiveBasis {
+            snapshot: step.snapshot,
+            last: remote.last_manifest(),
+        };
+        let found = live::survey_live_sources(remote.cache, plan, basis, sources, context)?;
+        let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
+        let source = HistorySource {
+            folder: "/",
+            tree: &root,
+            record: &found.record,
+            manifest: found.manifest,
+            live: Some(&found.roots),
+            marks: &SnapshotMarks::default(),
+        };
+        let uploaded: UploadedHistory = remote.upload(source, options(step))?;
+        Ok((found.record, uploaded))
+    })?;
+    let mut outcome = uploaded.outcome;
+    add_unread(&mut outcome, &found);
+    Ok(outcome)
+}
+
+fn options(step: &UploadStep) -> HistoryOptions {
+    HistoryOptions {
+        may_delete: step.may_delete,
+    }
+}
+
+/// Works with the remote of a step.
+fn with_remote<T>(
+    state: &StateDir,
+    name: &str,
+    step: &UploadStep,
+    entries: u64,
+    context: Context<'_>,
+    work: impl FnOnce(HistoryRemote<'_>) -> Result<T>,
+) -> Result<T> {
+    let config_file = step.config_file.as_ref();
+    if let Some(file) = config_file {
+        rclone::check_config(file)?;
+    }
+    let cache = RemoteCache::open_or_new(state, &step.remote)?;
+    let credentials = Credentials::prepare(&step.program, config_file, &cache, CopyPlace::Cache)?;
+    let limit = step.timeout.as_duration();
+    let rclone = Rclone {
+        program: &step.program,
+        options: &step.options,
+        credentials: &credentials,
+        step: name,
+        until: Instant::now()
+            .checked_add(limit)
+            .map(|until| (until, step.timeout.to_string())),
+        stall: rclone::longest_stall(Some(limit)),
+        most_listed: rclone::listing_limit(entries),
+        context,
+    };
+    let done = work(HistoryRemote {
+        rclone: &rclone,
+        cache: &cache,
+        remote: &step.remote,
+        host: &step.folder,
+    });
+    credentials.keep(name, context);
+    done.map_err(|error| rclone::with_rclone_hint(error, &step.program, config_file, &step.remote))
+}

@@ -1,0 +1,54 @@
+//! The upload step of a remote with history: where the snapshot comes from, and where it goes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DestinationCheckStep, LiveSources};
+use crate::SnapshotId;
+use crate::config::{AbsolutePath, DestinationName};
+use crate::duration::Span;
+
+/// Puts the newest good snapshot on a remote of layout `history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadStep {
+    /// The program, found on the PATH.
+    pub program: String,
+    /// Options of each of its calls.
+    pub options: Vec<String>,
+    /// The host's folder on the remote, as rclone names it; `objects`, `manifests` and `records` are
+    /// below it.
+    pub remote: String,
+    /// The name of the host's folder.
+    pub folder: String,
+    /// The rclone configuration; refused if others can read it.
+    pub config_file: Option<AbsolutePath>,
+    /// Time after which it is ended and the step failed.
+    pub timeout: Span,
+    /// Where the snapshot comes from: the first of these that is there and has a good one of this run,
+    /// else the first that has an earlier one.
+    pub from: Vec<UploadFeed>,
+    /// The live sources, which are copied where none of these serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSources>,
+    /// The name that live sources get.
+    pub snapshot: SnapshotId,
+    /// The key may delete: files by which machines keep off each other go when they are needed no more.
+    pub may_delete: bool,
+}
+
+/// A destination that a snapshot can be uploaded from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadFeed {
+    /// Its name.
+    pub of: DestinationName,
+    /// How it is checked before it is read.
+    pub destination: DestinationCheckStep,
+    /// The snapshot that this run makes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotId>,
+    /// The newest good one that is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<SnapshotId>,
+}
