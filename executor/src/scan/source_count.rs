@@ -306,6 +306,9 @@ impl SourceCount<'_> {
             scan.new_bytes += needed_bytes(stat);
             if stat.kind == Kind::File {
                 scan.new_files += 1;
+                scan.sparse = scan
+                    .sparse
+                    .map(|sparse| sparse + u64::from(stat.has_holes()));
                 if self.basis.is_some() && stat.size > 0 {
                     self.search.new_file(stat);
                     if own.new.len() < MAX_MOVED {

@@ -314,6 +314,7 @@ fn begin_tallies(path: &AbsolutePath, resolved: &Resolved, below: &Below<'_>) ->
     let placed = |mut state: SourceState, at: &Resolved| {
         state.place = Some(locate(at, &at.stat, &all));
         state.mounted = at.stat.mount_root;
+        state.scan.sparse = Some(0);
         SourceTally {
             state,
             new: Vec::new(),
