@@ -6,7 +6,6 @@ use executor::{
     Error,
     cloud::memory::RemoteCache,
     error::Result,
-    manifest::Reader,
     scan,
     secret_file::unusable_secrets,
     store::{ManifestDamage, Store},
@@ -206,10 +205,17 @@ impl Operation<'_> {
                 let also = also.clone();
                 move || store.manifests(id, &also)
             });
-            let open = open
-                .as_ref()
-                .map(|open| open as &dyn Fn() -> Result<Reader>);
             let capabilities = destination.capabilities();
+            // Only a clone has what it need not be given.
+            let clones = also.is_empty() && capabilities.is_some_and(|can| can.clones);
+            let record = match basis {
+                Some((store, id)) if clones => store.record(id).ok().flatten(),
+                _ => None,
+            };
+            let open = open.as_ref().map(|manifest| scan::ComparedBasis {
+                manifest,
+                stretched: record.as_ref(),
+            });
             match scan::scan_sources(&choice, open, capabilities, left_out, self.context) {
                 Ok((sources, survey)) => return Ok((sources, survey, basis)),
                 Err(error) => match basis {
@@ -288,9 +294,10 @@ impl Operation<'_> {
                 })
             }
         });
-        let open = open
-            .as_ref()
-            .map(|open| open as &dyn Fn() -> Result<Reader>);
+        let open = open.as_ref().map(|manifest| scan::ComparedBasis {
+            manifest,
+            stretched: None,
+        });
         let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
         let choice = (&self.engine.config.local).into();
         let (sources, survey) = scan::scan_sources(&choice, open, None, left_out, self.context)?;

@@ -24,7 +24,7 @@ pub use cloud::scan_cloud;
 pub use destination::scan_destination;
 pub use named::{NamedEntry, scan_folder, scan_names, scan_other_hosts};
 pub use rsync::find_rsync;
-pub use sources::scan_sources;
+pub use sources::{ComparedBasis, scan_sources};
 pub use surroundings::scan_surroundings;
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if

@@ -23,7 +23,7 @@ use crate::{
     manifest::{Cursor, Entry, Looks},
     survey::{
         Below, Content, Encountered, GoneSearch, HoleBudget, LeftOutFolders, Measured, Search,
-        Tagged, WalkEvent, excess_holes,
+        StretchSearch, Tagged, Untouched, WalkEvent, excess_holes,
     },
     sys::{Kind, Stat, bytes, mounts::Mount},
 };
@@ -44,7 +44,7 @@ pub(super) struct SourceTally {
 }
 
 /// What is counted of one source and those within it.
-pub(super) struct SourceCount<'a> {
+pub(super) struct SourceCount<'a, 'b> {
     /// The source itself, then those within it.
     pub(super) own: Vec<SourceTally>,
     pub(super) below: &'a Below<'a>,
@@ -75,9 +75,12 @@ pub(super) struct SourceCount<'a> {
     /// The name of the source itself.
     pub(super) own_name: OsString,
     pub(super) other_files: u64,
+    /// What was not touched since the basis, and the stretches of it; none where nobody asks.
+    pub(super) untouched: Option<&'a mut Untouched<'b>>,
+    pub(super) stretches: StretchSearch,
 }
 
-impl SourceCount<'_> {
+impl SourceCount<'_, '_> {
     /// Counts what was met; says what is known of its content.
     pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<Content> {
         let at = self.below.owner(path).map_or(0, |inner| inner + 1);
@@ -85,6 +88,7 @@ impl SourceCount<'_> {
             self.judge(at, path, stat);
         }
         self.look_for_databases(at, path, &told);
+        self.look_for_stretches(path, &told)?;
         if let WalkEvent::Excluded(_)
         | WalkEvent::Encountered(Encountered::MountPoint(_) | Encountered::Unreadable(..)) =
             &told
@@ -156,6 +160,51 @@ impl SourceCount<'_> {
         }
         self.other_files += u64::from(matches!(content, Content::Other | Content::Changed));
         Ok(content)
+    }
+
+    /// Finds what can be taken over together; leaves are told by who compares them.
+    fn look_for_stretches(&mut self, path: &StoredPath, told: &WalkEvent) -> Result<()> {
+        let (Some(basis), Some(untouched)) = (&mut self.basis, &mut self.untouched) else {
+            return Ok(());
+        };
+        match told {
+            WalkEvent::Encountered(Encountered::Leaf(_)) | WalkEvent::Excluded(_) => {}
+            WalkEvent::LeftOut(..) => self.stretches.mix(),
+            WalkEvent::Encountered(Encountered::Enter(stat)) => {
+                self.here.truncate(self.prefix.len());
+                self.here.push(path);
+                let (search, gone) = (&mut *self.search, &mut *self.gone);
+                let mut missed = |entry: &Entry| {
+                    search.gone(entry.into());
+                    gone.missed(&entry.path, entry.into());
+                };
+                let found = basis
+                    .find_looks(&self.here, &mut missed)
+                    .map_err(unreadable_manifest)?;
+                let line = found
+                    .as_ref()
+                    .and_then(|found| untouched.line_of(found, stat));
+                if let Some(found) = found {
+                    self.search.gone(found.looks);
+                    self.gone.missed(&self.here, found.looks);
+                }
+                self.stretches.enter(line, stat);
+            }
+            WalkEvent::Encountered(Encountered::Leave) => {
+                let next = match self.stretches.may_be_whole() {
+                    false => None,
+                    true => {
+                        self.here.truncate(self.prefix.len());
+                        self.here.push(path);
+                        let next = basis.place(&self.here).map_err(unreadable_manifest)?;
+                        Some(next).filter(|(_, is_below)| !is_below)
+                    }
+                };
+                self.stretches.leave(next.map(|(place, _)| place));
+            }
+            WalkEvent::Encountered(_) => self.stretches.other(),
+        }
+        Ok(())
     }
 
     /// A path relative to the source that it belongs to.
@@ -231,9 +280,9 @@ impl SourceCount<'_> {
             search.gone(entry.into());
             gone.missed(&entry.path, entry.into());
         };
-        let looks = basis.find_looks(&self.here, &mut missed);
-        if let Some(looks) = looks.map_err(unreadable_manifest)? {
-            search.gone(looks);
+        let found = basis.find_looks(&self.here, &mut missed);
+        if let Some(found) = found.map_err(unreadable_manifest)? {
+            search.gone(found.looks);
         }
         basis
             .pass_content(&self.here, &mut |entry| search.gone(entry.into()))
@@ -241,6 +290,21 @@ impl SourceCount<'_> {
     }
 
     fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<Content> {
+        let (content, line) = self.compare_leaf(at, path, stat)?;
+        if self.untouched.is_some() {
+            self.stretches.leaf(line, stat);
+        }
+        Ok(content)
+    }
+
+    /// What is known of the content of a leaf, and the place of its line in the basis' manifest where that is
+    /// taken over.
+    fn compare_leaf(
+        &mut self,
+        at: usize,
+        path: &StoredPath,
+        stat: &Stat,
+    ) -> Result<(Content, Option<u64>)> {
         let scan = &mut self.own[at].state.scan;
         scan.entries += 1;
         count_flags(scan, stat);
@@ -251,6 +315,7 @@ impl SourceCount<'_> {
         }
         let mut content = content_of(None, stat);
         let mut is_read = true;
+        let mut line = None;
         let is_new = match &mut self.basis {
             None => true,
             Some(basis) => {
@@ -261,9 +326,13 @@ impl SourceCount<'_> {
                     search.gone(entry.into());
                     gone.missed(&entry.path, entry.into());
                 };
-                let looks = basis
+                let found = basis
                     .find_looks(&self.here, &mut missed)
                     .map_err(unreadable_manifest)?;
+                if let (Some(found), Some(untouched)) = (&found, &mut self.untouched) {
+                    line = untouched.line_of(found, stat);
+                }
+                let looks = found.map(|found| found.looks);
                 // What only may have changed is read and compared, and mostly has not.
                 let untouched = looks
                     .is_some_and(|looks| looks.looks_like(stat) && !looks.torn && !looks.absent);
@@ -293,10 +362,10 @@ impl SourceCount<'_> {
         if is_further && self.hollow_inodes.contains(&inode)
             || !is_further && is_read && self.is_hollow(at, path, stat)
         {
-            return Ok(Content::LeftOut);
+            return Ok((Content::LeftOut, None));
         }
         if is_further {
-            return Ok(content);
+            return Ok((content, None));
         }
         let own = &mut self.own[at];
         let scan = &mut own.state.scan;
@@ -317,7 +386,7 @@ impl SourceCount<'_> {
                 }
             }
         }
-        Ok(content)
+        Ok((content, line))
     }
 
     /// Notes a file that mostly consists of holes; says whether it has more of them than are read.

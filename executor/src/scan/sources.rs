@@ -9,7 +9,7 @@ use schema::{
     config::AbsolutePath,
     inventory::{Cost, DatabaseKind, Presence, SourceScan, SourceState},
     pattern::Excludes,
-    record::Capabilities,
+    record::{Capabilities, SnapshotRecord},
 };
 
 use super::{
@@ -25,11 +25,21 @@ use crate::{
     manifest::{Cursor, Entry, Reader},
     survey::{
         Below, Bounds, FoundSource, GoneSearch, HoleBudget, InnerSource, LeftOutFolders, Moves,
-        Record, Root, Search, SourceChoice, Survey, Surveyed, Tags, file_systems,
-        in_manifest_order, survey_roots, survey_source, sync,
+        Record, Root, Search, SourceChoice, Stretch, StretchSearch, StretchedManifest, Survey,
+        Surveyed, Tags, Untouched, file_systems, in_manifest_order, survey_roots, survey_source,
+        sync,
     },
     sys::{Kind, Stat, location::locate, mounts, resolve::Resolved},
 };
+
+/// The basis that sources are compared with.
+#[derive(Clone, Copy)]
+pub struct ComparedBasis<'a> {
+    /// Opens its manifest, with those of others that are linked to.
+    pub manifest: &'a dyn Fn() -> Result<Reader>,
+    /// Its record, where stretches of what it has may be taken over: it is alone.
+    pub stretched: Option<&'a SnapshotRecord>,
+}
 
 /// Looks at all sources, comparing with the manifest that `basis` opens, and with what the
 /// destination can hold where that is known. The survey is what a snapshot is then built from.
@@ -38,7 +48,7 @@ use crate::{
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn scan_sources(
     choice: &SourceChoice<'_>,
-    basis: Option<&dyn Fn() -> Result<Reader>>,
+    basis: Option<ComparedBasis<'_>>,
     can: Option<&Capabilities>,
     never: Option<(u64, u64)>,
     context: Context<'_>,
@@ -62,11 +72,14 @@ pub fn scan_sources(
         left_out: LeftOutFolders::default(),
         can,
         basis: basis
-            .map(|manifest| {
-                let manifest = manifest().map_err(Error::of_basis)?;
+            .map(|basis| {
+                let manifest = (basis.manifest)().map_err(Error::of_basis)?;
                 Ok(Cursor::new(manifest.without_names()))
             })
             .transpose()?,
+        untouched: basis
+            .and_then(|basis| basis.stretched)
+            .map(Untouched::since),
         search: Search::default(),
         gone: GoneSearch::new(choice.sources.iter().copied()),
         patterns_used: vec![false; choice.exclude_patterns.len()],
@@ -88,7 +101,7 @@ pub fn scan_sources(
     let unmatched = unused.filter(|(_, used)| !**used);
     let unmatched_patterns = unmatched.map(|(pattern, _)| pattern.clone()).collect();
     let left_out = std::mem::take(&mut look.left_out);
-    let (moves, gone) = look.find_moves(basis)?;
+    let (moves, gone, stretched) = look.find_moves(basis.map(|basis| basis.manifest))?;
     let gone = gone.finish(&left_out, |source| {
         let mut states = found.iter().map(|(state, _)| state);
         states.any(|state| state.presence == Presence::Present && state.path.as_stored() == source)
@@ -100,6 +113,7 @@ pub fn scan_sources(
         left_out,
         moves,
         gone,
+        stretched,
     };
     subtract_moved(&mut found, &mut survey);
     found.sort_by_key(|(state, _)| {
@@ -146,6 +160,7 @@ struct SourceScanner<'a> {
     left_out: LeftOutFolders,
     can: Option<&'a Capabilities>,
     basis: Option<Cursor>,
+    untouched: Option<Untouched<'a>>,
     search: Search,
     gone: GoneSearch,
     patterns_used: Vec<bool>,
@@ -183,6 +198,7 @@ impl SourceScanner<'_> {
             mut own,
             cost,
             record,
+            stretches,
             other_files,
         } = self.walk_source(path, &resolved, &below)?;
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
@@ -208,6 +224,7 @@ impl SourceScanner<'_> {
                 name: resolved.name,
                 stat: resolved.stat,
                 record,
+                stretches,
                 cost,
                 inner: met,
                 other_files,
@@ -232,6 +249,7 @@ impl SourceScanner<'_> {
             left_out,
             can,
             basis,
+            untouched,
             search,
             gone,
             patterns_used,
@@ -260,6 +278,9 @@ impl SourceScanner<'_> {
             links: can.is_none_or(|can| can.hard_links),
             own_name: resolved.name.clone(),
             other_files: 0,
+            // Whose an entry is, and so where it is counted, is not told for many at once.
+            untouched: untouched.as_mut().filter(|_| below.inner.is_empty()),
+            stretches: StretchSearch::default(),
         };
         let record = survey_source(
             resolved,
@@ -272,30 +293,40 @@ impl SourceScanner<'_> {
             own: count.own,
             cost: count.cost.finish(),
             record,
+            stretches: count.stretches.finish(),
             other_files: count.other_files,
         })
     }
 
-    /// What of the new files is in the basis under another path, and what is missed of the basis.
-    fn find_moves(self, basis: Option<&dyn Fn() -> Result<Reader>>) -> Result<(Moves, GoneSearch)> {
+    /// What of the new files is in the basis under another path, what is missed of the basis, and the
+    /// manifest that stretches are of.
+    fn find_moves(
+        self,
+        basis: Option<&dyn Fn() -> Result<Reader>>,
+    ) -> Result<(Moves, GoneSearch, Option<StretchedManifest>)> {
         let Self {
             basis: cursor,
+            untouched,
             mut search,
             mut gone,
             ..
         } = self;
-        if let Some(cursor) = cursor {
+        let mut stretched = None;
+        if let Some(mut cursor) = cursor {
             let mut missed = |entry: &Entry| {
                 search.gone(entry.into());
                 gone.missed(&entry.path, entry.into());
             };
-            cursor.finish(&mut missed).map_err(unreadable_manifest)?;
+            cursor.pass_all(&mut missed).map_err(unreadable_manifest)?;
+            let lines = cursor.lines_of_segments();
+            stretched = untouched.zip(lines);
         }
         let moves = match basis {
             Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
             None => Moves::default(),
         };
-        Ok((moves, gone))
+        let stretched = stretched.map(|(untouched, lines)| untouched.manifest(lines));
+        Ok((moves, gone, stretched))
     }
 }
 
@@ -304,6 +335,7 @@ struct Walked {
     /// The source itself, then those within it.
     own: Vec<SourceTally>,
     record: Record,
+    stretches: Vec<Stretch>,
     cost: Option<Cost>,
     other_files: u64,
 }

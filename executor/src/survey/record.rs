@@ -44,24 +44,37 @@ pub enum Encountered {
 /// Writes what was met.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    pieces: VecDeque<Arc<[u8]>>,
+    pieces: VecDeque<Piece>,
     piece: Vec<u8>,
+    /// What was met in it.
+    met: u64,
     last: Last,
     /// Nothing was added since something was passed over.
     passed_over: bool,
 }
 
 /// Reads what was met, in the order in which it was written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Record {
-    pieces: VecDeque<Arc<[u8]>>,
+    pieces: VecDeque<Piece>,
     piece: Vec<u8>,
     at: usize,
+    /// What was given of the piece at hand and those before it, and what is in it and those before it.
+    given: u64,
+    unpacked: u64,
     last: Last,
     is_other: bool,
     is_changed: bool,
     is_same: bool,
     passed_over: bool,
+}
+
+/// Some of it, compressed.
+#[derive(Debug, Clone)]
+struct Piece {
+    bytes: Arc<[u8]>,
+    /// What was met in it.
+    met: u64,
 }
 
 /// Where the entry before was: most are on the same file system and mount.
@@ -129,6 +142,7 @@ impl Recorder {
             Encountered::Vanished => VANISHED,
         };
         self.piece.push(tag);
+        self.met += 1;
         if tag == LEAVE {
             return Ok(());
         }
@@ -165,9 +179,12 @@ impl Recorder {
 
     fn compress(&mut self) -> io::Result<()> {
         if !self.piece.is_empty() {
-            let piece = zstd::bulk::compress(&self.piece, LEVEL)?;
-            self.pieces.push_back(piece.into());
+            let bytes = zstd::bulk::compress(&self.piece, LEVEL)?.into();
+            let met = std::mem::take(&mut self.met);
+            self.pieces.push_back(Piece { bytes, met });
             self.piece.clear();
+            // So that a piece can be read without those before it.
+            self.last = Last::default();
         }
         Ok(())
     }
@@ -246,26 +263,64 @@ impl Record {
     /// That memory was damaged.
     pub fn next_met(&mut self) -> io::Result<Option<(OsString, Encountered)>> {
         loop {
-            if self.at == self.piece.len() {
-                let Some(piece) = self.pieces.pop_front() else {
-                    self.piece = Vec::new();
-                    self.at = 0;
-                    return Ok(None);
-                };
-                // One entry more than a piece has room for: names are short.
-                self.piece = zstd::bulk::decompress(&piece, 2 * PIECE)?;
-                self.at = 0;
+            if self.at == self.piece.len() && !self.unpack_next()? {
+                return Ok(None);
             }
             if self.piece.get(self.at) == Some(&PASSED_OVER) {
                 self.at += 1;
                 self.passed_over = true;
                 continue;
             }
+            self.given += 1;
             let met = self.decode();
             return met.map(Some).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged")
             });
         }
+    }
+
+    /// Goes on to the next piece; false at the end.
+    fn unpack_next(&mut self) -> io::Result<bool> {
+        self.at = 0;
+        self.last = Last::default();
+        let Some(piece) = self.pieces.pop_front() else {
+            self.piece = Vec::new();
+            return Ok(false);
+        };
+        // One entry more than a piece has room for: names are short.
+        self.piece = zstd::bulk::decompress(&piece.bytes, 2 * PIECE)?;
+        self.unpacked += piece.met;
+        Ok(true)
+    }
+
+    /// How much of what was met was given or passed.
+    #[must_use]
+    pub fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Passes some of what was met.
+    ///
+    /// # Errors
+    /// That memory was damaged.
+    pub fn skip(&mut self, met: u64) -> io::Result<()> {
+        let end = self.given + met;
+        if end > self.unpacked {
+            self.given = self.unpacked;
+            self.at = self.piece.len();
+        }
+        while let Some(piece) = self.pieces.front()
+            && end >= self.unpacked + piece.met
+        {
+            self.unpacked += piece.met;
+            self.given = self.unpacked;
+            self.piece = Vec::new();
+            self.at = 0;
+            self.pieces.pop_front();
+        }
+        while self.given < end && self.next_met()?.is_some() {}
+        self.passed_over = false;
+        Ok(())
     }
 
     /// The same record once more, from the start.
@@ -407,95 +462,5 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_that_was_met_comes_back_in_order() {
-        let file = Stat {
-            kind: Kind::File,
-            mode: 0o4755,
-            uid: u32::MAX,
-            gid: 100,
-            size: u64::MAX,
-            allocated: 4096,
-            mtime: -1,
-            ctime: 1_736_992_800_123_456_789,
-            dev: 77,
-            ino: u64::MAX,
-            nlink: 3,
-            device: (0, 0),
-            mount: 12,
-            mount_root: false,
-            immutable: true,
-            append_only: false,
-        };
-        let device = Stat {
-            kind: Kind::BlockDevice,
-            nlink: 1,
-            device: (8, 1),
-            ctime: -1,
-            immutable: false,
-            mount_root: true,
-            ..file
-        };
-        let folder = Stat {
-            kind: Kind::Folder,
-            dev: 78,
-            device: (0, 0),
-            ..device
-        };
-        let all = [
-            Encountered::Enter(folder),
-            Encountered::Leaf(file),
-            Encountered::Leaf(device),
-            Encountered::Hollow(file),
-            Encountered::MountPoint(folder),
-            Encountered::Unreadable(Some(folder), Errno::ACCESS),
-            Encountered::Unreadable(None, Errno::IO),
-            Encountered::Vanished,
-            Encountered::Leave,
-        ];
-        let long = OsString::from_vec(vec![b'\xff'; 255]);
-        let mut recorder = Recorder::default();
-        for _ in 0..3000 {
-            for met in &all {
-                let content = match met {
-                    met if *met == Encountered::Leaf(file) => Content::Other,
-                    Encountered::Leaf(_) => Content::Changed,
-                    Encountered::Hollow(_) => Content::LeftOut,
-                    _ => Content::Unknown,
-                };
-                recorder.add(&long, met, content).unwrap();
-            }
-            recorder.pass_over();
-        }
-        let record = recorder.finish().unwrap();
-        // Looking through it takes nothing away.
-        for mut record in [record.look_through(), record] {
-            for round in 0..3000 {
-                for (at, met) in all.iter().enumerate() {
-                    let (name, found) = record.next_met().unwrap().unwrap();
-                    assert_eq!(found, *met);
-                    assert!(name == long || found == Encountered::Leave);
-                    let leaf = matches!(met, Encountered::Leaf(_));
-                    let changed = found != Encountered::Leaf(file);
-                    assert!(!leaf || (record.is_other() && record.is_changed() == changed));
-                    assert_eq!(record.passed_over(), at == 0 && round > 0);
-                }
-            }
-            assert!(record.next_met().unwrap().is_none());
-            assert!(record.passed_over());
-        }
-        let mut recorder = Recorder::default();
-        for content in [Content::Same, Content::Unknown] {
-            let met = Encountered::Leaf(file);
-            recorder.add(&long, &met, content).unwrap();
-        }
-        let mut record = recorder.finish().unwrap();
-        for same in [true, false] {
-            let (_, found) = record.next_met().unwrap().unwrap();
-            assert_eq!((found, record.is_same()), (Encountered::Leaf(file), same));
-        }
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;
