@@ -18,7 +18,7 @@ use schema::{
         NotifyStep, SnapshotStep, SpaceCheckStep, Step,
     },
     record::{self, Capabilities, DestinationRecord},
-    rsync::{RsyncCall, RsyncPlan},
+    rsync::{RsyncCall, RsyncPlan, SPARSE},
 };
 use serde_json::Value;
 
@@ -368,9 +368,10 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
         let is_missing = planned.is_some_and(|one| !one.present);
         let is_copied = planned.is_some() || live.is_some_and(|live| live.sources.contains(path));
         let is_spared = !is_copied && config.local.optional_sources.contains(path);
-        let is_file = calls
-            .iter()
-            .any(|call| call.source == *path && !call.folder);
+        let call = calls.iter().find(|call| call.source == *path);
+        let is_file = call.is_some_and(|call| !call.folder);
+        // Whether rsync looks for zeros followed from what was found there, and is safe either way.
+        let is_sparse = call.is_none_or(|call| call.arguments.iter().any(|one| one == SPARSE));
         SourceState {
             path: path.clone(),
             presence: match (is_missing, is_spared) {
@@ -385,6 +386,7 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
             mounted: false,
             scan: SourceScan {
                 folders: u64::from(!is_file),
+                sparse: Some(u64::from(is_sparse)),
                 ..SourceScan::default()
             },
             mounts_passed_over: Vec::new(),

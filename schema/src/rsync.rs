@@ -13,6 +13,9 @@ pub const SOURCE: &str = "{source}";
 /// within the source is known only once both are open.
 pub const DESTINATION: &str = "{destination}";
 
+/// The argument without which rsync fills holes with zeros.
+pub const SPARSE: &str = "--sparse";
+
 /// The longest pattern that rsync accepts, in bytes.
 const LONGEST: usize = 4095;
 

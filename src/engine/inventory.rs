@@ -6,9 +6,8 @@ use executor::{
     Error,
     cloud::memory::RemoteCache,
     error::Result,
-    manifest::Reader,
     run::Surveys,
-    scan::{self, SharedScan},
+    scan::{self, ComparedBasis, SharedScan},
     secret_file::unusable_secrets,
     store::{ManifestDamage, Store},
     survey::Survey,
@@ -303,10 +302,17 @@ impl Operation<'_> {
                 let also = also.clone();
                 move || store.manifests(id, &also)
             });
-            let open = open
-                .as_ref()
-                .map(|open| open as &dyn Fn() -> Result<Reader>);
             let capabilities = destination.capabilities();
+            // Only a clone has what it need not be given.
+            let clones = also.is_empty() && capabilities.is_some_and(|can| can.clones);
+            let record = match basis {
+                Some((store, id)) if clones => store.record(id).ok().flatten(),
+                _ => None,
+            };
+            let open = open.as_ref().map(|manifest| ComparedBasis {
+                manifest,
+                stretched: record.as_ref(),
+            });
             let (scans, context) = (&mut looks.scans, self.context);
             match scans.scan(&choice, open, capabilities, &left_out, context) {
                 Ok((sources, survey)) => return Ok((sources, survey, basis)),
@@ -390,9 +396,10 @@ impl Operation<'_> {
                 })
             }
         });
-        let open = open
-            .as_ref()
-            .map(|open| open as &dyn Fn() -> Result<Reader>);
+        let open = open.as_ref().map(|manifest| ComparedBasis {
+            manifest,
+            stretched: None,
+        });
         let left_out = cache.as_ref().and_then(|cache| cache.inode().ok());
         let left_out: Vec<(u64, u64)> = looks.left_out().into_iter().chain(left_out).collect();
         let choice = (&self.engine.config.local).into();

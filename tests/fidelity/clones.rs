@@ -19,7 +19,7 @@ use crate::{
 const TOOLS: [&str; 5] = ["mkfs.btrfs", "btrfs", "losetup", "setfattr", "filefrag"];
 
 /// A world on btrfs; none where it cannot be had, which is said.
-fn on_btrfs(name: &str, engine: Engine) -> Option<World> {
+pub(crate) fn on_btrfs(name: &str, engine: Engine) -> Option<World> {
     if is_missing(name, &TOOLS, true) {
         return None;
     }
@@ -31,7 +31,7 @@ fn on_btrfs(name: &str, engine: Engine) -> Option<World> {
 }
 
 /// The time of the nth run.
-fn day(number: usize) -> String {
+pub(crate) fn day(number: usize) -> String {
     format!("2025-02-{:02}T02:00:00+00:00", number + 1)
 }
 

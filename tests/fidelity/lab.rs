@@ -109,6 +109,11 @@ impl World {
         (source, self.host())
     }
 
+    /// Leaves these out from now on.
+    pub(crate) fn exclude(&mut self, patterns: &[&str]) {
+        self.0.set("local.excludePatterns", json!(patterns));
+    }
+
     /// The host's folder on the destination.
     pub(crate) fn host(&self) -> PathBuf {
         self.stored("")

@@ -27,3 +27,4 @@ mod race;
 mod renames;
 mod sharing;
 mod standard_tools;
+mod stretches;

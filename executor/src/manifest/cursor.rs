@@ -37,6 +37,14 @@ pub(crate) enum Found<'a> {
     Entry(Box<Entry>),
 }
 
+/// How what was found looked.
+pub(crate) struct FoundLooks<'a> {
+    pub(crate) looks: Looks,
+    /// The place of its line in the manifest, counted from zero, and the line, of an entry that stands under
+    /// its own name in folders that do so.
+    pub(crate) line: Option<(u64, StoredLine<'a>)>,
+}
+
 impl Cursor {
     /// Starts before the first entry.
     #[must_use]
@@ -96,23 +104,88 @@ impl Cursor {
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub fn find_looks(
+    pub(crate) fn find_looks(
         &mut self,
         path: &StoredPath,
         passed: &mut dyn FnMut(&Entry),
-    ) -> io::Result<Option<Looks>> {
+    ) -> io::Result<Option<FoundLooks<'_>>> {
         if !self.pass_before(path, passed)? {
             return Ok(None);
         }
-        if let Next::Line = self.next
-            && let Some(line) = StoredLine::read(self.reader.line())
-        {
+        if matches!(self.next, Next::Line) {
             self.next = Next::Unread;
-            return Ok(Some(line.looks));
+            let Some(line) = StoredLine::read(self.reader.line()) else {
+                // What is wrong with a line its entry tells.
+                let entry = Entry::from_nameless_line(self.reader.line())?;
+                return Ok(Some(FoundLooks {
+                    looks: Looks::from(&entry),
+                    line: None,
+                }));
+            };
+            return Ok(Some(FoundLooks {
+                looks: line.looks,
+                line: Some((self.reader.passed() - 1, line)),
+            }));
         }
-        // What is wrong with a line its entry tells.
         let found = self.take().transpose()?;
-        Ok(found.map(|entry| Looks::from(&entry)))
+        Ok(found.map(|entry| FoundLooks {
+            looks: Looks::from(&entry),
+            line: None,
+        }))
+    }
+
+    /// The place, counted from zero, of the next line that nobody asked for yet, and whether it is of what is
+    /// in a folder; none at the end. Of one manifest only, in which no entry stands under another name.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) fn place(&mut self, folder: &StoredPath) -> io::Result<(u64, bool)> {
+        let place = self.place_of_next()?;
+        let is_below = self.peek()?.is_some_and(|next| next.is_below(folder));
+        Ok((place, is_below))
+    }
+
+    /// Goes on to the line at this place, as in [`Self::place`]; `passed` sees the entries before `from`, and
+    /// nobody those between. `starts` are the places of the first lines of the segments.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) fn skip(
+        &mut self,
+        (from, to): (u64, u64),
+        starts: &[u64],
+        passed: &mut dyn FnMut(&Entry),
+    ) -> io::Result<()> {
+        while self.place_of_next()? < from
+            && let Some(entry) = self.take()
+        {
+            passed(&entry?);
+        }
+        // What was peeked at is the first of those that are skipped.
+        let is_there = self.place_of_next()? == from;
+        self.next = Next::Unread;
+        if is_there {
+            self.reader.skip_to(to, starts)?;
+        }
+        match self.reader.passed() == to {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is another manifest than the one that the sources were compared with",
+            )),
+        }
+    }
+
+    /// The place of what follows, counted from zero, which is peeked at.
+    fn place_of_next(&mut self) -> io::Result<u64> {
+        let is_there = self.peek()?.is_some();
+        Ok(self.reader.passed() - u64::from(is_there))
+    }
+
+    /// How many lines of entries each segment of the manifest has; none where it is not in segments, or not
+    /// all of them were read.
+    pub(crate) fn lines_of_segments(&self) -> Option<Vec<u64>> {
+        self.reader.lines_of_segments()
     }
 
     /// Passes all that is left of what is in a folder; `passed` sees it.
@@ -140,6 +213,11 @@ impl Cursor {
     /// # Errors
     /// As [`Self::find`].
     pub fn finish(mut self, passed: &mut dyn FnMut(&Entry)) -> io::Result<()> {
+        self.pass_all(passed)
+    }
+
+    /// As [`Self::finish`], for who asks for more of it.
+    pub(crate) fn pass_all(&mut self, passed: &mut dyn FnMut(&Entry)) -> io::Result<()> {
         while self.peek()?.is_some() {
             if let Some(entry) = self.take() {
                 passed(&entry?);

@@ -18,6 +18,8 @@ use crate::sys::{Dir, Kind, bytes};
 pub struct Reader {
     lines: Text,
     line: Vec<u8>,
+    /// Lines of entries that it has gone on to.
+    passed: u64,
     failed: bool,
     wanted: Wanted,
     /// Its next entry, where others are read with it.
@@ -69,6 +71,7 @@ impl Reader {
         let mut this = Self {
             lines: text,
             line: Vec::new(),
+            passed: 0,
             failed: false,
             wanted: Wanted::All,
             own: None,
@@ -145,7 +148,29 @@ impl Reader {
         let read = self.read_line();
         // What follows within a line is no line.
         self.failed = read.is_err();
-        Ok(read? > 0)
+        let is_there = read? > 0;
+        self.passed += u64::from(is_there);
+        Ok(is_there)
+    }
+
+    /// Lines of its own that it has gone on to: of the last of them that is the place, counted from one.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// Goes on so that the line at this place, counted from zero, is the next one. `starts` are the places of
+    /// the first lines of its segments, of which those on the way are not read.
+    pub(super) fn skip_to(&mut self, line: u64, starts: &[u64]) -> io::Result<()> {
+        if let Some(start) = self.lines.skip_to(self.passed, line, starts) {
+            self.passed = start;
+        }
+        while self.passed < line && self.advance()? {}
+        Ok(())
+    }
+
+    /// How many lines of entries each of its segments has; none where not all of them were read.
+    pub(super) fn lines_of_segments(&self) -> Option<Vec<u64>> {
+        self.lines.lines_of_segments()
     }
 
     /// The line that it went on to, without its newline.

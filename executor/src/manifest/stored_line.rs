@@ -3,7 +3,7 @@
 //! Most files of most runs are that: their line goes from the basis' manifest into the new one without
 //! being taken apart and put together again.
 
-use schema::Digest;
+use schema::{Digest, escape::unescape};
 
 use super::{
     Looks,
@@ -22,8 +22,13 @@ pub(crate) struct StoredLine<'a> {
     pub(crate) names: [Option<&'a [u8]>; 2],
     /// The snapshot that first stored its content, as text.
     pub(crate) stored: Option<&'a [u8]>,
-    /// It has no words but those of a file or folder that has one name, its own, and was stored whole: the
-    /// line of an untouched source is this line again.
+    /// It has the digest of attributes.
+    pub(crate) has_attributes: bool,
+    /// It says where a symlink leads, and how many bytes it has.
+    has_target: bool,
+    is_sized: bool,
+    /// It has no words but those of an entry that has one name, its own, and was stored whole: the line of an
+    /// untouched source is this line again.
     pub(crate) is_plain: bool,
 }
 
@@ -56,6 +61,9 @@ impl<'a> StoredLine<'a> {
             },
             names: [None; 2],
             stored: None,
+            has_attributes: false,
+            has_target: false,
+            is_sized: false,
             is_plain: true,
         };
         let mut typed = false;
@@ -67,7 +75,9 @@ impl<'a> StoredLine<'a> {
         }
         if this.looks.kind != Kind::File {
             this.looks.size = 0;
+            this.is_plain &= !this.is_sized;
         }
+        this.is_plain &= this.has_target == (this.looks.kind == Kind::Symlink);
         typed.then_some(this)
     }
 
@@ -80,13 +90,21 @@ impl<'a> StoredLine<'a> {
             b"gid" => looks.gid = parse_digits(value, 10)?,
             b"uname" => self.names[0] = Some(value),
             b"gname" => self.names[1] = Some(value),
-            b"size" => looks.size = parse_digits(value, 10)?,
+            b"size" => {
+                looks.size = parse_digits(value, 10)?;
+                self.is_sized = true;
+            }
+            b"link" => {
+                unescape(value)?;
+                self.has_target = true;
+            }
             b"time" => looks.mtime = parse_nanos(value)?,
             b"ctime" => looks.ctime = parse_nanos(value)?,
             b"inode" => looks.ino = parse_digits(value, 10)?,
             b"sha256digest" => looks.has_digest = Digest::from_hex(value).map(|_| true)?,
             b"xattrsdigest" => {
                 Digest::from_hex(value)?;
+                self.has_attributes = true;
             }
             b"stored" => {
                 looks.is_stored = true;
@@ -124,6 +142,9 @@ mod tests {
             format!("{plain} xattrsdigest={DIGEST}"),
             ". type=dir mode=0755 uid=0 gid=0 time=0.000000000 inode=2 ctime=0.000000000"
                 .to_owned(),
+            "./l type=link mode=0777 uid=0 gid=0 time=0.000000000 link=../a\\040b inode=3 \
+             ctime=0.000000000"
+                .to_owned(),
         ];
         for more in [
             "group=3",
@@ -138,6 +159,8 @@ mod tests {
             lines.push(format!("{plain} {more}"));
         }
         lines.push("./l type=link mode=0777 uid=0 gid=0 link=../x size=7".to_owned());
+        lines.push("./l type=link mode=0777 uid=0 gid=0".to_owned());
+        lines.push("./f type=fifo mode=0777 uid=0 gid=0 link=../x".to_owned());
         lines.push("./d type=block mode=0600 uid=0 gid=0 device=linux,8,1".to_owned());
         lines
     }
@@ -159,7 +182,7 @@ mod tests {
     fn a_plain_line_is_the_line_of_its_entry_and_no_other_is_plain() {
         for (at, text) in lines().into_iter().enumerate() {
             let line = StoredLine::read(text.as_bytes()).unwrap();
-            assert_eq!(line.is_plain, at < 3, "{text}");
+            assert_eq!(line.is_plain, at < 4, "{text}");
             if line.is_plain {
                 let mut again = Vec::new();
                 Entry::from_line(&text).unwrap().write_line(&mut again);
@@ -181,6 +204,7 @@ mod tests {
             "./a type=file time=1.5",
             "./a type=file sha256digest=abc",
             "./a type=file xattrsdigest=",
+            "./a type=link link=\\",
         ] {
             assert!(Entry::from_line(bad).is_err(), "{bad}");
             assert!(StoredLine::read(bad.as_bytes()).is_none(), "{bad}");

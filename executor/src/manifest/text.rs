@@ -31,6 +31,23 @@ impl Text {
     pub(super) fn of_segments(segments: Arc<Segments>, only_whole: bool) -> Self {
         Self::Segments(SegmentText::new(segments, only_whole))
     }
+
+    /// Goes on to the segment that has a line, if that is not the one at hand; gives the place of its first
+    /// line then. The first lines of the segments are at `starts`, and `passed` lines were read.
+    pub(super) fn skip_to(&mut self, passed: u64, line: u64, starts: &[u64]) -> Option<u64> {
+        match self {
+            Self::File(_) => None,
+            Self::Segments(text) => text.skip_to(passed, line, starts),
+        }
+    }
+
+    /// As [`Segments::lines`], of a manifest in segments.
+    pub(super) fn lines_of_segments(&self) -> Option<Vec<u64>> {
+        match self {
+            Self::File(_) => None,
+            Self::Segments(text) => text.segments().lines(),
+        }
+    }
 }
 
 impl Read for Text {

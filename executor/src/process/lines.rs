@@ -3,12 +3,16 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
+    time::{Duration, Instant},
 };
 
 use crate::{error::Result, threads};
 
 /// Lines that may wait to be taken. More, and the program waits.
 const WAITING: usize = 4096;
+/// How long after a gulp of output the next one is taken. Who tells of each of a hundred thousand files
+/// would otherwise be woken for, and wake us for, every line.
+const GULP: Duration = Duration::from_millis(2);
 /// A longer line is cut: no path is as long, nor what is said of one.
 const LONGEST_LINE: usize = 1 << 20;
 
@@ -73,7 +77,14 @@ pub(super) fn read_lines(
     threads::start_thread("output", move || {
         let mut output = BufReader::with_capacity(64 << 10, output);
         let mut bytes = Vec::new();
-        while let Ok(some) = output.fill_buf() {
+        let mut taken: Option<Instant> = None;
+        loop {
+            if output.buffer().is_empty() {
+                let early = taken.and_then(|taken| GULP.checked_sub(taken.elapsed()));
+                early.into_iter().for_each(std::thread::sleep);
+                taken = Some(Instant::now());
+            }
+            let Ok(some) = output.fill_buf() else { break };
             if some.is_empty() {
                 break;
             }

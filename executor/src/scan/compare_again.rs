@@ -9,7 +9,7 @@ use schema::{
 
 use super::{
     sources::finish,
-    tally::{Comparison, SourceTally, Tallied, Tally},
+    tally::{ComparedBasis, Comparison, SourceTally, Tallied, Tally},
 };
 use crate::{
     error::{Error, Result},
@@ -35,6 +35,11 @@ pub fn compare_again(
     context: Context<'_>,
 ) -> Result<(Vec<SourceState>, Survey)> {
     let paths = states.iter().map(|state| &state.path);
+    // What a tag left out is not told again, and stretches must know of it.
+    let basis = basis.map(|manifest| ComparedBasis {
+        manifest,
+        stretched: None,
+    });
     let mut comparison = Comparison::begin(paths, basis, can, max_hole_bytes)?;
     let bare = states.iter().map(|state| (bare_state(state), Vec::new()));
     let mut found: Vec<(SourceState, Vec<Stat>)> = bare.collect();
@@ -65,6 +70,7 @@ pub fn compare_again(
             mut own,
             cost,
             other_files,
+            stretches,
         } = tallied;
         own[0].state.costs_most.clone_from(&cost);
         for (at, one) in places.into_iter().zip(own) {
@@ -81,6 +87,7 @@ pub fn compare_again(
                 other_files,
                 cost,
                 inner: first.inner.clone(),
+                stretches,
             }),
         });
     }
@@ -91,6 +98,7 @@ pub fn compare_again(
         left_out: survey.left_out.clone(),
         moves: Moves::default(),
         gone: None,
+        stretched: None,
     };
     finish(comparison, basis, (found, again))
 }
@@ -107,6 +115,7 @@ fn bare_state(state: &SourceState) -> SourceState {
             not_held: 0,
             renamed: 0,
             hollow: 0,
+            sparse: Some(0),
             ..state.scan.clone()
         },
         not_held: Vec::new(),
@@ -120,7 +129,7 @@ fn bare_state(state: &SourceState) -> SourceState {
 /// Tells a tally what was met in a source, and gives the record of it with what is known now.
 fn tell_again(
     first: &Record,
-    mut tally: Tally<'_>,
+    mut tally: Tally<'_, '_>,
     context: Context<'_>,
 ) -> Result<(Tallied, Record)> {
     let mut marks = MarkRecorder::default();

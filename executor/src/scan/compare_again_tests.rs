@@ -340,7 +340,14 @@ fn comparing_again_gives_what_a_fresh_walk_gives_without_a_look_at_the_sources()
             let open = open
                 .as_ref()
                 .map(|open| open as &dyn Fn() -> Result<Reader>);
-            scan_sources(&choice, open, can[number % 4].as_ref(), &never, context).unwrap()
+            scan_sources(
+                &choice,
+                open.map(alone),
+                can[number % 4].as_ref(),
+                &never,
+                context,
+            )
+            .unwrap()
         };
         let fresh: Vec<_> = (0..manifests.len()).map(walk).collect();
         let firsts: Vec<_> = [0, 1, 2, 7].map(walk).into();
@@ -412,4 +419,12 @@ fn check_hostile(fresh: &[(Vec<SourceState>, Survey)]) {
     }
     let states = |at: usize| &fresh[at].0;
     assert_ne!(states(0), states(1));
+}
+
+/// A basis of which nothing is taken over in stretches.
+fn alone<'a>(manifest: &'a dyn Fn() -> Result<Reader>) -> ComparedBasis<'a> {
+    ComparedBasis {
+        manifest,
+        stretched: None,
+    }
 }

@@ -31,6 +31,7 @@ pub use rsync::find_rsync;
 pub use shared::SharedScan;
 pub use sources::scan_sources;
 pub use surroundings::scan_surroundings;
+pub use tally::ComparedBasis;
 
 /// What the machine runs on, by `/sys/class/power_supply` (sysfs-class-power): on battery if
 /// there is one that discharges and no mains supply is online.

@@ -2,11 +2,10 @@
 
 use schema::{config::AbsolutePath, inventory::SourceState, record::Capabilities};
 
-use super::{compare_again::compare_again, sources::scan_sources};
+use super::{compare_again::compare_again, sources::scan_sources, tally::ComparedBasis};
 use crate::{
     error::{Error, Result},
     event::Context,
-    manifest::Reader,
     survey::{FoundSource, Moves, SourceChoice, Survey, Surveyed},
     sys::bytes,
 };
@@ -56,7 +55,7 @@ impl SharedScan {
     pub fn scan(
         &mut self,
         choice: &SourceChoice<'_>,
-        basis: Option<&dyn Fn() -> Result<Reader>>,
+        basis: Option<ComparedBasis<'_>>,
         can: Option<&Capabilities>,
         never: &[(u64, u64)],
         context: Context<'_>,
@@ -68,6 +67,7 @@ impl SharedScan {
         let walk = self.walks.iter().find(|walk| walk.selection == selection);
         if let Some(Walk { states, survey, .. }) = walk {
             let first = (states.as_slice(), survey);
+            let basis = basis.map(|basis| basis.manifest);
             match compare_again(first, choice.max_hole_bytes, basis, can, context) {
                 // A source that went away meanwhile is looked at for what it is now.
                 Err(error) if !error.is_of_basis() && error.kind.step_status().is_some() => {}
@@ -117,6 +117,7 @@ fn share(survey: &Survey) -> Result<Survey> {
                 other_files: 0,
                 cost: None,
                 inner: found.inner.clone(),
+                stretches: Vec::new(),
             })
         });
         Ok(Surveyed {
@@ -131,6 +132,7 @@ fn share(survey: &Survey) -> Result<Survey> {
         left_out: survey.left_out.clone(),
         moves: Moves::default(),
         gone: None,
+        stretched: None,
     })
 }
 

@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// What is counted of one source and those within it.
-pub(super) struct SourceCount<'a> {
+pub(super) struct SourceCount<'a, 'b> {
     /// What compares it with the basis and the destination.
-    pub(super) tally: Tally<'a>,
+    pub(super) tally: Tally<'a, 'b>,
     pub(super) below: &'a Below<'a>,
     /// Whether each exclude pattern has left something out.
     pub(super) patterns_used: &'a mut [bool],
@@ -33,7 +33,7 @@ pub(super) struct SourceCount<'a> {
     pub(super) names: Names,
 }
 
-impl SourceCount<'_> {
+impl SourceCount<'_, '_> {
     /// Counts what was met; says what is known of its content.
     pub(super) fn told(&mut self, path: &StoredPath, told: WalkEvent) -> Result<Content> {
         let at = self.tally.owner(path);

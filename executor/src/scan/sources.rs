@@ -14,12 +14,11 @@ use super::{
     cost::{needed_bytes, without_moved},
     databases::{Names, add_database, is_open_database},
     source_count::{SourceCount, unreadable_presence},
-    tally::{Comparison, SourceTally, Tallied},
+    tally::{ComparedBasis, Comparison, SourceTally, Tallied},
 };
 use crate::{
     error::{Error, Result},
     event::{Context, Event, Phase, Progress},
-    manifest::Reader,
     survey::{
         Below, Bounds, FoundSource, InnerSource, LeftOutFolders, Moves, Record, Root, SourceChoice,
         Survey, Surveyed, Tags, file_systems, in_manifest_order, survey_roots, survey_source, sync,
@@ -35,7 +34,7 @@ use crate::{
 /// A pattern or a manifest that cannot be read, or an interruption.
 pub fn scan_sources(
     choice: &SourceChoice<'_>,
-    basis: Option<&dyn Fn() -> Result<Reader>>,
+    basis: Option<ComparedBasis<'_>>,
     can: Option<&Capabilities>,
     never: &[(u64, u64)],
     context: Context<'_>,
@@ -87,6 +86,7 @@ pub fn scan_sources(
         left_out: std::mem::take(&mut look.left_out),
         moves: Moves::default(),
         gone: None,
+        stretched: None,
     };
     let (mut found, survey) = finish(look.comparison, basis, (found, survey))?;
     found.sort_by_key(|state| {
@@ -100,11 +100,12 @@ pub fn scan_sources(
 /// what is gone.
 pub(super) fn finish(
     comparison: Comparison<'_>,
-    basis: Option<&dyn Fn() -> Result<Reader>>,
+    basis: Option<ComparedBasis<'_>>,
     (mut found, mut survey): (Vec<(SourceState, Vec<Stat>)>, Survey),
 ) -> Result<(Vec<SourceState>, Survey)> {
-    let (moves, gone) = comparison.finish(basis)?;
+    let (moves, gone, stretched) = comparison.finish(basis)?;
     survey.moves = moves;
+    survey.stretched = stretched;
     survey.gone = gone.finish(&survey.left_out, |source| {
         let mut states = found.iter().map(|(state, _)| state);
         states.any(|state| state.presence == Presence::Present && state.path.as_stored() == source)
@@ -183,6 +184,7 @@ impl SourceScanner<'_> {
         let Tallied {
             mut own,
             cost,
+            stretches,
             other_files,
         } = tallied;
         if resolved.stat.kind == Kind::File && is_open_database(&resolved.parent, &resolved.name) {
@@ -208,6 +210,7 @@ impl SourceScanner<'_> {
                 name: resolved.name,
                 stat: resolved.stat,
                 record,
+                stretches,
                 cost,
                 inner: met,
                 other_files,
@@ -255,6 +258,7 @@ fn begin_tallies(path: &AbsolutePath, resolved: &Resolved, below: &Below<'_>) ->
     let placed = |mut state: SourceState, at: &Resolved| {
         state.place = Some(locate(at, &at.stat, &all));
         state.mounted = at.stat.mount_root;
+        state.scan.sparse = Some(0);
         SourceTally {
             state,
             new: Vec::new(),

@@ -15,7 +15,7 @@ use schema::{
     config::AbsolutePath,
     escape,
     inventory::{Cost, HollowFile, NotHeld, Renamed, SourceState},
-    record::Capabilities,
+    record::{Capabilities, SnapshotRecord},
 };
 
 use super::{
@@ -26,7 +26,8 @@ use crate::{
     error::{Error, Result},
     manifest::{Cursor, Entry, Looks, Reader},
     survey::{
-        Content, Encountered, GoneSearch, HoleBudget, Moves, Search, WalkEvent, excess_holes,
+        Content, Encountered, GoneSearch, HoleBudget, Moves, Search, Stretch, StretchSearch,
+        StretchedManifest, Untouched, WalkEvent, excess_holes,
     },
     sys::{Kind, Stat, bytes},
 };
@@ -46,6 +47,15 @@ pub(super) struct SourceTally {
     pub(super) met: bool,
 }
 
+/// The basis that sources are compared with.
+#[derive(Clone, Copy)]
+pub struct ComparedBasis<'a> {
+    /// Opens its manifest, with those of others that are linked to.
+    pub manifest: &'a dyn Fn() -> Result<Reader>,
+    /// Its record, where stretches of what it has may be taken over: it is alone.
+    pub stretched: Option<&'a SnapshotRecord>,
+}
+
 /// What all sources are compared with.
 pub(super) struct Comparison<'a> {
     can: Option<&'a Capabilities>,
@@ -55,10 +65,12 @@ pub(super) struct Comparison<'a> {
     gone: GoneSearch,
     /// How many bytes of holes may still be read.
     holes: HoleBudget,
+    /// What was not touched since the basis; none where nobody asks.
+    untouched: Option<Untouched<'a>>,
 }
 
 /// What is counted of one source and those within it.
-pub(super) struct Tally<'a> {
+pub(super) struct Tally<'a, 'b> {
     /// The source itself, then those within it.
     pub(super) own: Vec<SourceTally>,
     /// The paths of those within it, relative to it.
@@ -80,6 +92,9 @@ pub(super) struct Tally<'a> {
     /// The name of the source itself.
     own_name: OsString,
     other_files: u64,
+    /// What was not touched since the basis, and the stretches of it; none where nobody asks.
+    untouched: Option<&'a mut Untouched<'b>>,
+    stretches: StretchSearch,
 }
 
 /// What the comparison of one source and those within it came to.
@@ -88,18 +103,19 @@ pub(super) struct Tallied {
     pub(super) own: Vec<SourceTally>,
     pub(super) cost: Option<Cost>,
     pub(super) other_files: u64,
+    pub(super) stretches: Vec<Stretch>,
 }
 
 impl<'a> Comparison<'a> {
     /// A comparison of these sources with the manifest that `basis` opens.
     pub(super) fn begin<'s>(
         sources: impl Iterator<Item = &'s AbsolutePath>,
-        basis: Option<&dyn Fn() -> Result<Reader>>,
+        basis: Option<ComparedBasis<'a>>,
         can: Option<&'a Capabilities>,
         max_hole_bytes: u64,
     ) -> Result<Self> {
-        let cursor = |manifest: &dyn Fn() -> Result<Reader>| {
-            let manifest = manifest().map_err(Error::of_basis)?;
+        let cursor = |basis: ComparedBasis<'_>| {
+            let manifest = (basis.manifest)().map_err(Error::of_basis)?;
             Ok(Cursor::new(manifest.without_names()))
         };
         Ok(Self {
@@ -108,6 +124,9 @@ impl<'a> Comparison<'a> {
             search: Search::default(),
             gone: GoneSearch::new(sources),
             holes: HoleBudget::new(max_hole_bytes),
+            untouched: basis
+                .and_then(|basis| basis.stretched)
+                .map(Untouched::since),
         })
     }
 
@@ -118,10 +137,13 @@ impl<'a> Comparison<'a> {
         own_name: &OsStr,
         own: Vec<SourceTally>,
         inner: Vec<StoredPathBuf>,
-    ) -> Tally<'t> {
+    ) -> Tally<'t, 'a> {
         let prefix = path.as_stored();
         Tally {
             own,
+            // Whose an entry is, and so where it is counted, is not told for many at once.
+            untouched: self.untouched.as_mut().filter(|_| inner.is_empty()),
+            stretches: StretchSearch::default(),
             inner,
             basis: self.basis.as_mut(),
             search: &mut self.search,
@@ -139,36 +161,43 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What of the new files is in the basis under another path, and what is missed of the basis.
+    /// What of the new files is in the basis under another path, what is missed of the basis, and the
+    /// manifest that stretches are of.
     pub(super) fn finish(
         self,
-        basis: Option<&dyn Fn() -> Result<Reader>>,
-    ) -> Result<(Moves, GoneSearch)> {
+        basis: Option<ComparedBasis<'_>>,
+    ) -> Result<(Moves, GoneSearch, Option<StretchedManifest>)> {
         let Self {
             basis: cursor,
+            untouched,
             mut search,
             mut gone,
             ..
         } = self;
-        if let Some(cursor) = cursor {
+        let mut stretched = None;
+        if let Some(mut cursor) = cursor {
             let mut missed = |entry: &Entry| {
                 search.gone(entry.into());
                 gone.missed(&entry.path, entry.into());
             };
-            cursor.finish(&mut missed).map_err(unreadable_manifest)?;
+            cursor.pass_all(&mut missed).map_err(unreadable_manifest)?;
+            let lines = cursor.lines_of_segments();
+            stretched = untouched.zip(lines);
         }
         let moves = match basis {
-            Some(manifest) => search.finish(manifest).map_err(Error::of_basis)?,
+            Some(basis) => search.finish(basis.manifest).map_err(Error::of_basis)?,
             None => Moves::default(),
         };
-        Ok((moves, gone))
+        let stretched = stretched.map(|(untouched, lines)| untouched.manifest(lines));
+        Ok((moves, gone, stretched))
     }
 }
 
-impl Tally<'_> {
+impl Tally<'_, '_> {
     /// Compares what was met; says what is known of its content.
     pub(super) fn told(&mut self, path: &StoredPath, told: &WalkEvent) -> Result<Content> {
         let at = self.owner(path);
+        self.look_for_stretches(path, told)?;
         match told {
             WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 self.judge(at, path, stat);
@@ -209,7 +238,53 @@ impl Tally<'_> {
             own: self.own,
             cost: self.cost.finish(),
             other_files: self.other_files,
+            stretches: self.stretches.finish(),
         }
+    }
+
+    /// Finds what can be taken over together; leaves are told by who compares them.
+    fn look_for_stretches(&mut self, path: &StoredPath, told: &WalkEvent) -> Result<()> {
+        let (Some(basis), Some(untouched)) = (&mut self.basis, &mut self.untouched) else {
+            return Ok(());
+        };
+        match told {
+            WalkEvent::Encountered(Encountered::Leaf(_)) | WalkEvent::Excluded(_) => {}
+            WalkEvent::LeftOut(..) => self.stretches.mix(),
+            WalkEvent::Encountered(Encountered::Enter(stat)) => {
+                self.here.truncate(self.prefix.len());
+                self.here.push(path);
+                let (search, gone) = (&mut *self.search, &mut *self.gone);
+                let mut missed = |entry: &Entry| {
+                    search.gone(entry.into());
+                    gone.missed(&entry.path, entry.into());
+                };
+                let found = basis
+                    .find_looks(&self.here, &mut missed)
+                    .map_err(unreadable_manifest)?;
+                let line = found
+                    .as_ref()
+                    .and_then(|found| untouched.line_of(found, stat));
+                if let Some(found) = found {
+                    self.search.gone(found.looks);
+                    self.gone.missed(&self.here, found.looks);
+                }
+                self.stretches.enter(line, stat);
+            }
+            WalkEvent::Encountered(Encountered::Leave) => {
+                let next = match self.stretches.may_be_whole() {
+                    false => None,
+                    true => {
+                        self.here.truncate(self.prefix.len());
+                        self.here.push(path);
+                        let next = basis.place(&self.here).map_err(unreadable_manifest)?;
+                        Some(next).filter(|(_, is_below)| !is_below)
+                    }
+                };
+                self.stretches.leave(next.map(|(place, _)| place));
+            }
+            WalkEvent::Encountered(_) => self.stretches.other(),
+        }
+        Ok(())
     }
 
     /// Notes what the destination cannot hold.
@@ -253,9 +328,9 @@ impl Tally<'_> {
             search.gone(entry.into());
             gone.missed(&entry.path, entry.into());
         };
-        let looks = basis.find_looks(&self.here, &mut missed);
-        if let Some(looks) = looks.map_err(unreadable_manifest)? {
-            search.gone(looks);
+        let found = basis.find_looks(&self.here, &mut missed);
+        if let Some(found) = found.map_err(unreadable_manifest)? {
+            search.gone(found.looks);
         }
         basis
             .pass_content(&self.here, &mut |entry| search.gone(entry.into()))
@@ -263,9 +338,25 @@ impl Tally<'_> {
     }
 
     fn leaf(&mut self, at: usize, path: &StoredPath, stat: &Stat) -> Result<Content> {
+        let (content, line) = self.compare_leaf(at, path, stat)?;
+        if self.untouched.is_some() {
+            self.stretches.leaf(line, stat);
+        }
+        Ok(content)
+    }
+
+    /// What is known of the content of a leaf, and the place of its line in the basis' manifest where that is
+    /// taken over.
+    fn compare_leaf(
+        &mut self,
+        at: usize,
+        path: &StoredPath,
+        stat: &Stat,
+    ) -> Result<(Content, Option<u64>)> {
         let scan = &mut self.own[at].state.scan;
         let mut content = content_of(None, stat);
         let mut is_read = true;
+        let mut line = None;
         let is_new = match &mut self.basis {
             None => true,
             Some(basis) => {
@@ -276,9 +367,13 @@ impl Tally<'_> {
                     search.gone(entry.into());
                     gone.missed(&entry.path, entry.into());
                 };
-                let looks = basis
+                let found = basis
                     .find_looks(&self.here, &mut missed)
                     .map_err(unreadable_manifest)?;
+                if let (Some(found), Some(untouched)) = (&found, &mut self.untouched) {
+                    line = untouched.line_of(found, stat);
+                }
+                let looks = found.map(|found| found.looks);
                 // What only may have changed is read and compared, and mostly has not.
                 let untouched = looks
                     .is_some_and(|looks| looks.looks_like(stat) && !looks.torn && !looks.absent);
@@ -308,10 +403,10 @@ impl Tally<'_> {
         if is_further && self.hollow_inodes.contains(&inode)
             || !is_further && is_read && self.is_hollow(at, path, stat)
         {
-            return Ok(Content::LeftOut);
+            return Ok((Content::LeftOut, None));
         }
         if is_further {
-            return Ok(content);
+            return Ok((content, None));
         }
         let own = &mut self.own[at];
         let scan = &mut own.state.scan;
@@ -321,6 +416,9 @@ impl Tally<'_> {
             scan.new_bytes += needed_bytes(stat);
             if stat.kind == Kind::File {
                 scan.new_files += 1;
+                scan.sparse = scan
+                    .sparse
+                    .map(|sparse| sparse + u64::from(stat.has_holes()));
                 if self.basis.is_some() && stat.size > 0 {
                     self.search.new_file(stat);
                     if own.new.len() < MAX_MOVED {
@@ -329,7 +427,7 @@ impl Tally<'_> {
                 }
             }
         }
-        Ok(content)
+        Ok((content, line))
     }
 
     /// Notes a file that mostly consists of holes; says whether it has more of them than are read.

@@ -9,6 +9,7 @@ mod gone;
 mod items;
 mod lookup;
 mod others;
+mod stretches;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -31,6 +32,7 @@ use schema::{
 use self::{
     begin::open_log,
     others::{open_also_linked, open_reference},
+    stretches::StretchedBasis,
 };
 use super::{
     build_context::BuildContext,
@@ -48,7 +50,7 @@ use crate::{
     manifest::{Cursor, SegmentWriter},
     names::Namer,
     store::Store,
-    survey::{Encountered, HoleBudget, Record, Survey, Surveyed, nanos_of},
+    survey::{Encountered, HoleBudget, Record, Stretch, Survey, Surveyed, nanos_of},
     sys::{Folder, distance::round_trip},
     watch::{Storing, WHOLE},
     width::Width,
@@ -120,6 +122,7 @@ pub(super) fn build_tree(
         unmatched_patterns: _,
         left_out,
         gone: _,
+        stretched,
     } = survey;
     let also = open_also_linked(store, step)?;
     let (reference, judged_by) = open_reference(store, step);
@@ -162,7 +165,7 @@ pub(super) fn build_tree(
     let mut builder = Builder::new(
         &build,
         started,
-        (sources, left_out),
+        (sources, left_out, stretched),
         log,
         (&also.ids, judged_by),
         run_id,
@@ -195,6 +198,8 @@ fn sync_failed_error(build: &BuildContext<'_>, error: impl Into<std::io::Error>)
 struct Builder<'a> {
     build: &'a BuildContext<'a>,
     basis: Option<Cursor>,
+    /// The basis' manifest, where stretches of it are taken over.
+    stretched: Option<StretchedBasis>,
     /// The reference's manifest, where that is not the basis.
     reference: Option<Cursor>,
     compared: Compared,
@@ -223,6 +228,7 @@ struct Builder<'a> {
 /// A source that is being gone through.
 struct OpenSource {
     record: Record,
+    stretches: std::iter::Peekable<std::vec::IntoIter<Stretch>>,
     /// Its place among the records; those within it follow.
     number: usize,
     /// The paths of the sources within it, relative to it.
@@ -394,9 +400,7 @@ impl Coordinator for Builder<'_> {
                 .map_err(|error| store.io("write", "the log of copied files", error))?;
         }
         result?;
-        self.manifest
-            .write_lines(&std::mem::take(&mut tally.lines))
-            .map_err(|error| store.io("write", "the manifest", error))?;
+        self.write_lines(&mut tally)?;
         if let Some(record) = source.and_then(|source| self.records.get_mut(source)) {
             record.entries += tally.totals.entries;
             record.files += tally.totals.files;

@@ -59,7 +59,7 @@ pub(super) fn from_source(
     before: &Stat,
 ) -> Result<Filled, CopyError> {
     let build = worker.build;
-    let sparse = before.allocated < before.size;
+    let sparse = before.has_holes();
     if before.size >= WORTH_SHARING
         && worker.share(from, to, before)?
         // What was shared cannot change any more, so it is what is read.
@@ -111,7 +111,7 @@ fn over_basis(
     {
         return Ok(None);
     }
-    let sparse = before.allocated < before.size;
+    let sparse = before.has_holes();
     let Some(there) = reopen_to_read(to)? else {
         return Ok(None);
     };
@@ -154,7 +154,7 @@ pub(super) fn from_basis(
         return Ok(None);
     }
     let build = worker.build;
-    let sparse = found.allocated < found.size;
+    let sparse = found.has_holes();
     let mut check = |_| build.check();
     let read = worker.copier.digest(source, sparse, &mut check)?;
     Ok((read.digest == digest).then(|| Filled::of(read, false)))

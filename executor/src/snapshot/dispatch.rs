@@ -131,6 +131,10 @@ impl Worker<'_> {
 
     fn make_kind(&mut self, item: &BuildItem) -> Result<()> {
         match &item.what {
+            ItemKind::Stretch(stretch) => {
+                inherit::take_over_stretch(self, stretch);
+                Ok(())
+            }
             ItemKind::Gone(names) => inherit::take_away(self, names),
             ItemKind::Folder(stat, child) => folder::enter_folder(self, item, stat, child),
             ItemKind::File(stat, group) => file::make_file(self, item, stat, group.as_deref()),

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     manifest::Entry,
     remove::remove_tree,
+    survey::Stretch,
     sys::{Dir, Kind, Stat, bytes},
 };
 
@@ -59,6 +60,21 @@ pub(super) fn take_over(worker: &mut Worker<'_>, item: &mut BuildItem) -> Result
     entry.append_only = stat.append_only;
     worker.list(&item.name, &entry)?;
     Ok(true)
+}
+
+/// Takes entries over that were not touched since the basis was made, as the survey found.
+pub(super) fn take_over_stretch(worker: &mut Worker<'_>, stretch: &Stretch) {
+    let tally = &mut worker.tally;
+    tally.stretches.push((tally.lines.len(), *stretch));
+    let totals = &mut tally.totals;
+    totals.entries += stretch.lines;
+    totals.folders += stretch.folders;
+    totals.files += stretch.files;
+    totals.bytes += stretch.bytes;
+    totals.files_linked += stretch.files;
+    totals.bytes_linked += stretch.bytes;
+    tally.unchanged_files += stretch.files;
+    tally.files_as_before += stretch.files;
 }
 
 /// Counts what the basis stores of an entry that is not taken over.

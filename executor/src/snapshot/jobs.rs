@@ -16,6 +16,7 @@ use schema::{Digest, SnapshotId, StoredPathBuf, journal::Problem, record::Snapsh
 use crate::{
     error::Result,
     manifest::Entry,
+    survey::Stretch,
     sys::{Folder, Stat, attributes::Attributes, stat::Nanos},
 };
 
@@ -222,6 +223,8 @@ pub(super) enum ItemKind {
     Root(Stat),
     /// It cannot be looked at.
     Unreadable(Errno),
+    /// These entries of the clone are as the basis has them, with all that is in them.
+    Stretch(Stretch),
     /// These names of the folder are in a clone of the basis and not in the sources any more.
     Gone(Vec<OsString>),
     /// The source is not there or cannot be looked at.
@@ -280,6 +283,8 @@ impl Lost {
 pub(super) struct Tally {
     /// Lines of the manifest.
     pub(super) lines: Vec<u8>,
+    /// Stretches whose lines come after so many bytes of these.
+    pub(super) stretches: Vec<(usize, Stretch)>,
     pub(super) totals: SnapshotTotals,
     pub(super) stored_by: BTreeMap<SnapshotId, u64>,
     pub(super) files_stored_by: BTreeMap<SnapshotId, u64>,

@@ -130,9 +130,14 @@ fn survey_sources(store: &Store, step: &SnapshotStep, context: Context<'_>) -> R
         .basis
         .as_ref()
         .map(|basis| || store.manifests(basis.id, &step.also_link));
-    let basis = basis
-        .as_ref()
-        .map(|open| open as &dyn Fn() -> Result<crate::manifest::Reader>);
+    let record = match &step.basis {
+        Some(basis) if step.also_link.is_empty() => store.record(basis.id)?,
+        _ => None,
+    };
+    let basis = basis.as_ref().map(|manifest| scan::ComparedBasis {
+        manifest,
+        stretched: record.as_ref(),
+    });
     let never = store
         .root
         .stat_self()

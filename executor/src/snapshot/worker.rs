@@ -17,7 +17,7 @@ use crate::{
     copy::Copier,
     error::{Error, Result, system_reason},
     leases::open_reason,
-    manifest::{Entry, MOST_KEPT},
+    manifest::{Entry, MOST_KEPT, NamesHere},
     remove::remove_tree,
     sys::{
         Dir, Kind, Owners, Stat,
@@ -38,7 +38,7 @@ pub(super) struct Worker<'w> {
 /// What lines of manifests say again and again, as text and as what it means.
 #[derive(Default)]
 struct Known {
-    owners: Option<KnownOwners>,
+    names: NamesHere,
     stored: Option<(Vec<u8>, SnapshotId)>,
 }
 
@@ -49,12 +49,6 @@ struct CurrentFolder {
     new: Option<Arc<Dir>>,
     basis: Option<Option<Arc<Dir>>>,
     source: Option<std::result::Result<Arc<Dir>, Errno>>,
-}
-
-/// A user and a group, and what they are called here.
-struct KnownOwners {
-    of: (u32, u32),
-    names: [Option<Vec<u8>>; 2],
 }
 
 impl<'w> Worker<'w> {
@@ -71,17 +65,7 @@ impl<'w> Worker<'w> {
 
     /// Whether a line calls this user and group what they are called here.
     pub(super) fn has_names(&mut self, of: (u32, u32), names: [Option<&[u8]>; 2]) -> bool {
-        let known = self.known.owners.take().filter(|known| known.of == of);
-        let known = known.unwrap_or_else(|| {
-            let Owners { user, group } = Owners::of(of.0, of.1);
-            let text = |name: Option<Arc<str>>| Some(escape::escape(name?.as_bytes()).into());
-            KnownOwners {
-                of,
-                names: [text(user), text(group)],
-            }
-        });
-        let known = self.known.owners.insert(known);
-        known.names.each_ref().map(Option::as_deref) == names
+        self.known.names.are(of, names)
     }
 
     /// The snapshot that a line names; none if it is no name of one.

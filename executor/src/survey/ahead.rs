@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&self, task: &FolderTask, names: Option<Vec<Listed>>) -> Result<FolderPart, Errno> {
-        let dir = task.folder.open()?;
+        let (dir, looks) = task.folder.open_and_look()?;
         let mut part = FolderPart {
             folder: None,
             left_out: None,
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
         let mut names = match names {
             Some(names) => names,
             None => {
-                part.folder = Some(dir.stat_self()?);
+                part.folder = Some(looks);
                 if task.only_leading {
                     self.leading(&task.path)
                 } else {

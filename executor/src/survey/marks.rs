@@ -25,7 +25,7 @@ pub(crate) struct MarkRecorder {
 }
 
 /// Reads marks, in the order in which they were written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Marks {
     runs: Arc<[u8]>,
     at: usize,
@@ -82,6 +82,18 @@ impl Marks {
         };
         self.run = (left > 1).then_some((content, left - 1));
         Some(content)
+    }
+
+    /// Passes so many.
+    pub(super) fn skip(&mut self, mut marks: u64) {
+        while marks > 0 {
+            let Some((content, left)) = self.run.take().or_else(|| self.decode()) else {
+                return;
+            };
+            let passed = left.min(marks);
+            marks -= passed;
+            self.run = (left > passed).then_some((content, left - passed));
+        }
     }
 
     #[cfg(test)]

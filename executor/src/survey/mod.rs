@@ -16,6 +16,7 @@ mod moves;
 mod record;
 mod roots;
 mod since;
+mod stretches;
 pub(crate) mod sync;
 mod tags;
 mod walk;
@@ -38,6 +39,8 @@ pub(crate) use record::Noted;
 pub use record::{Encountered, Record};
 pub(crate) use roots::{Below, Root, survey_roots};
 pub use since::{Change, Since, is_recent, nanos_of};
+pub use stretches::{Stretch, StretchedManifest};
+pub(crate) use stretches::{StretchSearch, Untouched};
 pub use tags::Tags;
 pub(crate) use tags::{Measured, Tagged};
 pub(crate) use walk::{Content, WalkEvent, survey_source};
@@ -59,6 +62,8 @@ pub struct Survey {
     pub moves: Moves,
     /// What is gone from the sources since the basis; none where nothing is.
     pub gone: Option<Gone>,
+    /// The manifest that the stretches of sources are of; none where there are none.
+    pub stretched: Option<StretchedManifest>,
 }
 
 /// What was found of one source.
@@ -81,6 +86,8 @@ pub struct FoundSource {
     pub stat: Stat,
     /// What is in it.
     pub record: Record,
+    /// The stretches in it, in the record's order; none where other sources are in it.
+    pub stretches: Vec<Stretch>,
     /// Files whose content surely is not what the basis has at their path.
     pub other_files: u64,
     /// What takes most of what is to be copied of it.

@@ -48,8 +48,11 @@ pub enum Encountered {
 /// Writes what was met.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    pieces: VecDeque<Arc<[u8]>>,
+    pieces: VecDeque<Piece>,
     piece: Vec<u8>,
+    /// What was met in it, and the leaves among it.
+    met: u64,
+    leaves: u64,
     last: Last,
     /// Nothing was added since something was passed over.
     passed_over: bool,
@@ -57,11 +60,16 @@ pub(super) struct Recorder {
 }
 
 /// Reads what was met, in the order in which it was written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Record {
-    pieces: VecDeque<Arc<[u8]>>,
+    pieces: VecDeque<Piece>,
     piece: Vec<u8>,
     at: usize,
+    /// What was given of the piece at hand and those before it, and what is in it and those before it.
+    given: u64,
+    unpacked: u64,
+    /// The leaves among what is unpacked and was not given.
+    leaves_left: u64,
     last: Last,
     marks: Marks,
     /// What is known of the content of what was met last.
@@ -77,6 +85,16 @@ pub(crate) enum Noted {
     RestUnreadable(Errno),
     /// A pattern leaves it out, or it shows what is stored already.
     Excluded,
+}
+
+/// Some of it, compressed.
+#[derive(Debug, Clone)]
+struct Piece {
+    bytes: Arc<[u8]>,
+    /// What was met in it.
+    met: u64,
+    /// The leaves among it, each of which has a mark.
+    leaves: u64,
 }
 
 /// Where the entry before was: most are on the same file system and mount.
@@ -133,6 +151,7 @@ impl Recorder {
     /// Notes that the rest of the folder at hand, of this name, cannot be had.
     pub(super) fn rest_unreadable(&mut self, name: &OsStr, error: Errno) -> io::Result<()> {
         self.begin(UNREADABLE)?;
+        self.met += 1;
         self.name(name);
         self.unreadable(error, IS_REST);
         Ok(())
@@ -155,6 +174,8 @@ impl Recorder {
             Encountered::Vanished => VANISHED,
         };
         self.begin(tag)?;
+        self.met += 1;
+        self.leaves += u64::from(tag == LEAF);
         if tag == LEAVE {
             return Ok(());
         }
@@ -211,9 +232,13 @@ impl Recorder {
 
     fn compress(&mut self) -> io::Result<()> {
         if !self.piece.is_empty() {
-            let piece = zstd::bulk::compress(&self.piece, LEVEL)?;
-            self.pieces.push_back(piece.into());
+            let bytes = zstd::bulk::compress(&self.piece, LEVEL)?.into();
+            let met = std::mem::take(&mut self.met);
+            let leaves = std::mem::take(&mut self.leaves);
+            self.pieces.push_back(Piece { bytes, met, leaves });
             self.piece.clear();
+            // So that a piece can be read without those before it.
+            self.last = Last::default();
         }
         Ok(())
     }
@@ -289,29 +314,24 @@ impl Record {
     /// That memory was damaged.
     pub fn next_met(&mut self) -> io::Result<Option<(OsString, Encountered)>> {
         loop {
-            match self.next_noted()? {
+            let met = match self.next_noted()? {
                 None => return Ok(None),
-                Some((name, Noted::Met(met))) => return Ok(Some((name, met))),
+                Some((_, Noted::Excluded)) => continue,
+                Some((name, Noted::Met(met))) => (name, met),
                 Some((name, Noted::RestUnreadable(error))) => {
-                    return Ok(Some((name, Encountered::Unreadable(None, error))));
+                    (name, Encountered::Unreadable(None, error))
                 }
-                Some((_, Noted::Excluded)) => {}
-            }
+            };
+            self.given += 1;
+            return Ok(Some(met));
         }
     }
 
     /// The same, with what does not belong to the source.
     pub(crate) fn next_noted(&mut self) -> io::Result<Option<(OsString, Noted)>> {
         loop {
-            if self.at == self.piece.len() {
-                let Some(piece) = self.pieces.pop_front() else {
-                    self.piece = Vec::new();
-                    self.at = 0;
-                    return Ok(None);
-                };
-                // One entry more than a piece has room for: names are short.
-                self.piece = zstd::bulk::decompress(&piece, 2 * PIECE)?;
-                self.at = 0;
+            if self.at == self.piece.len() && !self.unpack_next()? {
+                return Ok(None);
             }
             if self.piece.get(self.at) == Some(&PASSED_OVER) {
                 self.at += 1;
@@ -323,6 +343,53 @@ impl Record {
                 io::Error::new(io::ErrorKind::InvalidData, "the survey is damaged")
             });
         }
+    }
+
+    /// Goes on to the next piece; false at the end.
+    fn unpack_next(&mut self) -> io::Result<bool> {
+        self.at = 0;
+        self.last = Last::default();
+        let Some(piece) = self.pieces.pop_front() else {
+            self.piece = Vec::new();
+            return Ok(false);
+        };
+        // One entry more than a piece has room for: names are short.
+        self.piece = zstd::bulk::decompress(&piece.bytes, 2 * PIECE)?;
+        self.unpacked += piece.met;
+        self.leaves_left = piece.leaves;
+        Ok(true)
+    }
+
+    /// How much of what was met was given or passed.
+    #[must_use]
+    pub fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Passes some of what was met.
+    ///
+    /// # Errors
+    /// That memory was damaged.
+    pub fn skip(&mut self, met: u64) -> io::Result<()> {
+        let end = self.given + met;
+        if end > self.unpacked {
+            self.given = self.unpacked;
+            self.at = self.piece.len();
+            self.marks.skip(std::mem::take(&mut self.leaves_left));
+        }
+        while let Some(piece) = self.pieces.front()
+            && end >= self.unpacked + piece.met
+        {
+            self.unpacked += piece.met;
+            self.given = self.unpacked;
+            self.marks.skip(piece.leaves);
+            self.piece = Vec::new();
+            self.at = 0;
+            self.pieces.pop_front();
+        }
+        while self.given < end && self.next_met()?.is_some() {}
+        self.passed_over = false;
+        Ok(())
     }
 
     /// The same record once more, from the start.
@@ -346,7 +413,7 @@ impl Record {
     /// All of it as it is kept.
     #[cfg(test)]
     pub(crate) fn encoded(&self) -> (Vec<&[u8]>, &[u8]) {
-        let pieces = self.pieces.iter().map(|piece| &**piece);
+        let pieces = self.pieces.iter().map(|piece| &*piece.bytes);
         (pieces.collect(), self.marks.encoded())
     }
 
@@ -391,6 +458,7 @@ impl Record {
             LEAF => {
                 let stat = self.stat()?;
                 self.content = Some(self.marks.next()?);
+                self.leaves_left = self.leaves_left.saturating_sub(1);
                 match self.content {
                     Some(Content::LeftOut) => Encountered::Hollow(stat),
                     _ => Encountered::Leaf(stat),
@@ -492,141 +560,5 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_that_was_met_comes_back_in_order() {
-        let file = Stat {
-            kind: Kind::File,
-            mode: 0o4755,
-            uid: u32::MAX,
-            gid: 100,
-            size: u64::MAX,
-            allocated: 4096,
-            mtime: -1,
-            ctime: 1_736_992_800_123_456_789,
-            dev: 77,
-            ino: u64::MAX,
-            nlink: 3,
-            device: (0, 0),
-            mount: 12,
-            mount_root: false,
-            immutable: true,
-            append_only: false,
-        };
-        let device = Stat {
-            kind: Kind::BlockDevice,
-            nlink: 1,
-            device: (8, 1),
-            ctime: -1,
-            immutable: false,
-            mount_root: true,
-            ..file
-        };
-        let folder = Stat {
-            kind: Kind::Folder,
-            dev: 78,
-            device: (0, 0),
-            ..device
-        };
-        let all = [
-            Encountered::Enter(folder),
-            Encountered::Leaf(file),
-            Encountered::Leaf(device),
-            Encountered::Hollow(file),
-            Encountered::MountPoint(folder),
-            Encountered::Unreadable(Some(folder), Errno::ACCESS),
-            Encountered::Unreadable(None, Errno::IO),
-            Encountered::Vanished,
-            Encountered::Leave,
-        ];
-        let long = OsString::from_vec(vec![b'\xff'; 255]);
-        let mut recorder = Recorder::default();
-        for _ in 0..3000 {
-            for met in &all {
-                let content = match met {
-                    met if *met == Encountered::Leaf(file) => Content::Other,
-                    Encountered::Leaf(_) => Content::Changed,
-                    Encountered::Hollow(_) => Content::LeftOut,
-                    _ => Content::Unknown,
-                };
-                recorder.add(&long, met, content).unwrap();
-            }
-            recorder.pass_over();
-        }
-        let record = recorder.finish().unwrap();
-        // Looking through it takes nothing away.
-        for mut record in [record.look_through(), record] {
-            for round in 0..3000 {
-                for (at, met) in all.iter().enumerate() {
-                    let (name, found) = record.next_met().unwrap().unwrap();
-                    assert_eq!(found, *met);
-                    assert!(name == long || found == Encountered::Leave);
-                    let leaf = matches!(met, Encountered::Leaf(_));
-                    let changed = found != Encountered::Leaf(file);
-                    assert!(!leaf || (record.is_other() && record.is_changed() == changed));
-                    assert_eq!(record.passed_over(), at == 0 && round > 0);
-                }
-            }
-            assert!(record.next_met().unwrap().is_none());
-            assert!(record.passed_over());
-        }
-        let mut recorder = Recorder::default();
-        for content in [Content::Same, Content::Unknown] {
-            let met = Encountered::Leaf(file);
-            recorder.add(&long, &met, content).unwrap();
-        }
-        let mut record = recorder.finish().unwrap();
-        let mut again = record.marked(MarkRecorder::default());
-        assert!(again.next_met().is_err(), "a leaf without a mark");
-        for same in [true, false] {
-            let (_, found) = record.next_met().unwrap().unwrap();
-            assert_eq!((found, record.is_same()), (Encountered::Leaf(file), same));
-        }
-    }
-
-    #[test]
-    fn what_is_left_out_is_told_to_who_compares_again_and_only_passed_over_for_all_others() {
-        let name = |text: &str| OsString::from(text);
-        let mut recorder = Recorder::default();
-        recorder.exclude(OsStr::new("a.o")).unwrap();
-        recorder.exclude(OsStr::new("b.o")).unwrap();
-        let vanished = Encountered::Vanished;
-        recorder
-            .add(OsStr::new("c"), &vanished, Content::Unknown)
-            .unwrap();
-        recorder
-            .rest_unreadable(OsStr::new("folder"), Errno::ACCESS)
-            .unwrap();
-        recorder.exclude(OsStr::new("d.o")).unwrap();
-        let mut record = recorder.finish().unwrap();
-        let mut noted = record.look_through();
-        let all = std::iter::from_fn(|| noted.next_noted().unwrap());
-        assert_eq!(
-            all.collect::<Vec<_>>(),
-            [
-                (name("a.o"), Noted::Excluded),
-                (name("b.o"), Noted::Excluded),
-                (name("c"), Noted::Met(vanished)),
-                (name("folder"), Noted::RestUnreadable(Errno::ACCESS)),
-                (name("d.o"), Noted::Excluded),
-            ]
-        );
-        let met = record.next_met().unwrap();
-        assert_eq!(
-            (met, record.passed_over()),
-            (Some((name("c"), vanished)), true)
-        );
-        let rest = Encountered::Unreadable(None, Errno::ACCESS);
-        let met = record.next_met().unwrap();
-        assert_eq!(
-            (met, record.passed_over()),
-            (Some((name("folder"), rest)), false)
-        );
-        assert_eq!(
-            (record.next_met().unwrap(), record.passed_over()),
-            (None, true)
-        );
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

@@ -116,6 +116,12 @@ const ATTR_APPEND: u64 = 0x20;
 const ATTR_MOUNT_ROOT: u64 = 0x2000;
 
 impl Stat {
+    /// Whether less of it is on disk than its size says.
+    #[must_use]
+    pub fn has_holes(&self) -> bool {
+        self.allocated < self.size
+    }
+
     /// What the kernel says of an entry of an open folder; a symlink is not followed.
     ///
     /// # Errors

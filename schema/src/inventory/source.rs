@@ -205,4 +205,8 @@ pub struct SourceScan {
     /// Regular files that are left out because of their holes.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub hollow: u64,
+    /// New regular files of which less is on disk than their size says: they have holes, or their file system
+    /// compresses. None where nobody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<u64>,
 }

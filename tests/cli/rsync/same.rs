@@ -19,7 +19,7 @@ use super::{
     told_by_rsync, write_script,
 };
 use crate::{
-    lab::{HOST, contents_below, entry_names, id_of, read_json, skip, step_outcome},
+    lab::{HOST, Lab, contents_below, entry_names, id_of, read_json, skip, step_outcome},
     mounted::in_namespace,
 };
 
@@ -236,6 +236,55 @@ fn a_list_names_new_files_and_folders_and_nothing_that_is_there() {
     // What served the run is gone with it.
     let records = lab.stored(".backup/snapshots").join(id_of(SECOND));
     assert_eq!(entry_names(&records), ["manifest", "snapshot.json"]);
+}
+
+#[test]
+fn rsync_looks_for_zeros_only_where_there_are_holes_and_holes_stay_all_the_same() {
+    let Some(mut lab) = lab() else { return };
+    let zeros = |plan: &Value| {
+        let steps = plan["steps"].as_array().unwrap();
+        let snapshot = steps.iter().find(|step| step["id"] == "snapshot").unwrap();
+        let calls = snapshot["action"]["rsync"]["calls"].as_array().unwrap();
+        let mut arguments = calls[0]["arguments"].as_array().unwrap().iter();
+        arguments.any(|argument| argument == "--sparse")
+    };
+    let plan = |lab: &Lab, now: &str| {
+        let arguments = ["plan", "--json", "--now", now];
+        lab.run(&arguments).expect(0).json()
+    };
+    let holes = |path: &Path| {
+        let stat = fs::metadata(path).unwrap();
+        stat.len() - stat.blocks() * 512
+    };
+    rest();
+    assert!(!zeros(&plan(&lab, FIRST)));
+    // A script makes one that no plan knew of.
+    let make = format!("truncate -s 3M '{}'", lab.text("home/ann/from the script"));
+    lab.set("preBackupScript", lab.script("pre", &make));
+    run_with_script(&lab, LISTENING, FIRST).expect(0);
+    let told = told_by_rsync(&lab);
+    let told_of = |name: &str| told.iter().any(|line| line.ends_with(name));
+    assert!(told_of("|ann/letter.txt"), "{told:?}");
+    let made = lab.path("home/ann/from the script");
+    if holes(&made) == 0 {
+        skip("this file system has no holes");
+        return;
+    }
+    assert!(!told_of("from the script"), "{told:?}");
+    assert!(holes(&lab.inside("latest", "home/ann/from the script")) > 2 << 20);
+
+    lab.set("preBackupScript", Value::Null);
+    let image = fs::File::create(lab.path("home/ann/image")).unwrap();
+    image.set_len(5 << 20).unwrap();
+    rest();
+    assert!(zeros(&plan(&lab, SECOND)));
+    run_with_script(&lab, LISTENING, SECOND).expect(0);
+    let told = told_by_rsync(&lab);
+    assert!(
+        told.iter().any(|line| line == "|>f+++++++++|ann/image"),
+        "{told:?}"
+    );
+    assert!(holes(&lab.inside("latest", "home/ann/image")) > 4 << 20);
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Random {
 }
 
 /// What a snapshot holds: lines by path.
-type Model = BTreeMap<schema::StoredPathBuf, String>;
+pub(super) type Model = BTreeMap<schema::StoredPathBuf, String>;
 
 fn add(model: &mut Model, path: &str, words: &str) {
     let line = format!("./{path} {words}\n");
@@ -46,23 +46,23 @@ fn file(number: usize, time: usize) -> String {
     )
 }
 
-fn dir(path: &Path) -> Dir {
+pub(super) fn dir(path: &Path) -> Dir {
     Dir::from_fd(File::open(path).unwrap().into())
 }
 
 /// A folder of records.
-fn records(at: &Path, day: usize) -> PathBuf {
+pub(super) fn records(at: &Path, day: usize) -> PathBuf {
     let path = at.join(format!("day {day}"));
     fs::create_dir(&path).unwrap();
     path
 }
 
-fn open(records: &Path) -> Arc<Segments> {
+pub(super) fn open(records: &Path) -> Arc<Segments> {
     Arc::new(Segments::open(&dir(records)).unwrap().kept())
 }
 
 /// Writes a model's manifest, in pieces as workers make them.
-fn write(records: &Path, model: &Model, basis: Option<&Path>, threads: usize) -> Digest {
+pub(super) fn write(records: &Path, model: &Model, basis: Option<&Path>, threads: usize) -> Digest {
     let basis = basis.map(open);
     let mut writer = SegmentWriter::new(&dir(records), FOLDER, basis, threads, false).unwrap();
     let lines: Vec<&String> = model.values().collect();
@@ -134,7 +134,7 @@ fn check(records: &Path, model: &Model) {
     fs::remove_file(whole).unwrap();
 }
 
-fn tree(folders: usize, files: usize) -> Model {
+pub(super) fn tree(folders: usize, files: usize) -> Model {
     let mut model = Model::new();
     add(&mut model, "", "type=dir mode=0755 time=0.000000000");
     for folder in 0..folders {

@@ -80,7 +80,35 @@ impl SegmentText {
         }
         let ahead = self.ahead.as_ref().and_then(|ahead| ahead.texts.as_ref());
         let read = ahead.and_then(|texts| texts.recv().ok());
-        read.unwrap_or_else(|| self.segments.text(at))
+        read.unwrap_or_else(|| {
+            // What was read before serves again, unless others have it.
+            let spare = Arc::try_unwrap(std::mem::take(&mut self.now)).unwrap_or_default();
+            self.segments.text_in(at, spare)
+        })
+    }
+
+    pub(in crate::manifest) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// As [`super::super::text::Text::skip_to`].
+    pub(in crate::manifest) fn skip_to(
+        &mut self,
+        passed: u64,
+        line: u64,
+        starts: &[u64],
+    ) -> Option<u64> {
+        // The last one that begins there or before.
+        let at = starts
+            .partition_point(|start| *start <= line)
+            .checked_sub(1)?;
+        let start = starts.get(at).copied().filter(|start| *start > passed)?;
+        if at < self.next {
+            return None;
+        }
+        self.ahead = None;
+        (self.next, self.given, self.now) = (at, 0, Arc::default());
+        Some(start)
     }
 
     /// Has the segments from one on, which is the next, read before they are asked for.

@@ -40,12 +40,20 @@ pub struct SegmentWriter {
     filing: Filing,
 }
 
+/// What becomes a segment.
+enum NewSegment {
+    /// Lines, and whether they are the last ones.
+    Text(Vec<u8>, bool),
+    /// The segment that the basis has there.
+    OfBasis(usize),
+}
+
 /// Who puts segments on disk: a thread, or whoever makes them.
 struct Filing {
     /// None where a thread does it, and once all is done.
     here: Option<Box<Shelf>>,
     /// None once all was given.
-    segments: Option<SyncSender<(Vec<u8>, bool)>>,
+    segments: Option<SyncSender<NewSegment>>,
     /// None once it ended.
     thread: Option<JoinHandle<io::Result<Box<Shelf>>>>,
 }
@@ -118,15 +126,43 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Whether a segment has just ended, or none has begun.
+    pub(crate) fn is_between(&self) -> bool {
+        self.entries == 0 && !self.is_first
+    }
+
+    /// Ends the segment at hand if one ends before these lines, which follow; says whether it did.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub(crate) fn ends_before(&mut self, lines: &[u8]) -> io::Result<bool> {
+        let end = memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
+        let is_first = self.is_first && self.entries > 0;
+        let ends = cut::is_border(self.entries, self.text.len(), is_first, &lines[..end]);
+        if ends {
+            self.end_segment(false)?;
+        }
+        Ok(ends)
+    }
+
+    /// Takes a segment of the basis over as it is, which is not its last one. Invariant: a segment has just
+    /// ended, its entries follow what was written, and it ends before what is written next.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written.
+    pub(crate) fn take_segment(&mut self, at: usize) -> io::Result<()> {
+        debug_assert!(self.is_between());
+        self.filing.put(NewSegment::OfBasis(at))
+    }
+
     fn end_segment(&mut self, is_last: bool) -> io::Result<()> {
         let room = self.text.len();
         let text = std::mem::replace(&mut self.text, Vec::with_capacity(room));
         (self.entries, self.is_first) = (0, false);
-        self.filing.put(text, is_last)
+        self.filing.put(NewSegment::Text(text, is_last))
     }
 
-    /// Ends the manifest and gives its digest. Its list is on disk; its segments are, if each file is
-    /// synced by itself.
+    /// Ends the manifest and gives its digest. It is on disk if each file is synced by itself.
     ///
     /// # Errors
     /// Fails if a file cannot be written.
@@ -147,12 +183,12 @@ impl Filing {
             this.here = Some(shelf);
             return this;
         }
-        let (sender, segments) = sync_channel::<(Vec<u8>, bool)>(WAITING);
+        let (sender, segments) = sync_channel::<NewSegment>(WAITING);
         let (hand_over, taken) = sync_channel::<Box<Shelf>>(1);
         let work = move || -> io::Result<Box<Shelf>> {
             let mut shelf = taken.recv().map_err(|_| ended_early())?;
-            for (text, is_last) in segments {
-                shelf.put(&text, is_last)?;
+            for segment in segments {
+                shelf.put(&segment)?;
             }
             Ok(shelf)
         };
@@ -167,12 +203,12 @@ impl Filing {
         this
     }
 
-    fn put(&mut self, text: Vec<u8>, is_last: bool) -> io::Result<()> {
+    fn put(&mut self, segment: NewSegment) -> io::Result<()> {
         if let Some(shelf) = &mut self.here {
-            return shelf.put(&text, is_last);
+            return shelf.put(&segment);
         }
         let segments = self.segments.as_ref();
-        let sent = segments.map(|segments| segments.send((text, is_last)));
+        let sent = segments.map(|segments| segments.send(segment));
         match sent {
             Some(Ok(())) => Ok(()),
             // It ended because of an error.
@@ -220,15 +256,23 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn put(&mut self, text: &[u8], is_last: bool) -> io::Result<()> {
+    fn put(&mut self, segment: &NewSegment) -> io::Result<()> {
         let at = self.digests.len();
         if at == MOST_SEGMENTS {
             return Err(io::Error::other(
                 "it has more entries than a manifest can hold",
             ));
         }
+        let (found, text, is_last) = match segment {
+            NewSegment::Text(text, is_last) => (self.find(text), text.as_slice(), *is_last),
+            NewSegment::OfBasis(same) => {
+                self.next = self.next.max(same + 1);
+                let basis = self.basis.clone().ok_or_else(ended_early)?;
+                (Some((basis, *same)), &b""[..], false)
+            }
+        };
         let name = segment_name(at, is_last);
-        let digest = match self.find(text) {
+        let digest = match found {
             Some((basis, same)) => {
                 self.take(&basis, same, &name)?;
                 basis.digests()[same]
@@ -291,8 +335,11 @@ impl Shelf {
         let mut file = self.dir.new_file(OsStr::new(LIST), 0o600)?;
         let list = list_of(&self.digests);
         file.write_all(list.as_bytes())?;
-        file.sync_all()?;
-        self.dir.sync()?;
+        // Each of these waits for all that the journal has, and whoever syncs the file system waits again.
+        if self.one_by_one {
+            file.sync_all()?;
+            self.dir.sync()?;
+        }
         Ok(Digest::of(list.as_bytes()))
     }
 }

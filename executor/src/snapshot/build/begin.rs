@@ -9,7 +9,7 @@ use std::{
 
 use schema::{StoredPath, StoredPathBuf, plan::Basis};
 
-use super::Builder;
+use super::{Builder, stretches::StretchedBasis};
 use crate::{
     error::{Error, Result},
     manifest::{Cursor, Entry, SegmentWriter, Segments},
@@ -22,7 +22,7 @@ use crate::{
         start::Started,
     },
     store::Store,
-    survey::{LeftOutFolders, Surveyed},
+    survey::{LeftOutFolders, StretchedManifest, Surveyed},
     sys::{Folder, Kind, Takeover, stat::Nanos},
 };
 
@@ -45,13 +45,16 @@ pub(super) fn open_log(
     Ok((log, copied))
 }
 
+/// The manifest of the basis, its segments, and the new one.
+type OpenManifests = (Option<Cursor>, Option<Arc<Segments>>, SegmentWriter);
+
 /// Opens the manifest of the basis, and a new one that shares segments with it; one of a run that was
 /// interrupted is written anew.
 fn open_manifests(
     build: &BuildContext<'_>,
     started: &Started,
     also: &[Basis],
-) -> Result<(Option<Cursor>, SegmentWriter)> {
+) -> Result<OpenManifests> {
     let (store, step) = (build.store, build.step);
     let opened = step.basis.as_ref().map(|from| {
         store
@@ -66,11 +69,11 @@ fn open_manifests(
     let manifest = store.begin_manifest(
         &started.records,
         step.id,
-        segments,
+        segments.clone(),
         build.one_by_one,
         build.context,
     )?;
-    Ok((basis, manifest))
+    Ok((basis, segments, manifest))
 }
 
 /// The tree's own folder, with its entry in the manifest.
@@ -116,17 +119,19 @@ impl<'a> Builder<'a> {
     pub(super) fn new(
         build: &'a BuildContext<'a>,
         started: &'a Started,
-        (sources, left_out): (Vec<Surveyed>, LeftOutFolders),
+        (sources, left_out, stretched): (Vec<Surveyed>, LeftOutFolders, Option<StretchedManifest>),
         log: ResumeJournal,
         (also, reference): (&[Basis], Option<Cursor>),
         run_id: &str,
     ) -> Result<Self> {
         let (store, step) = (build.store, build.step);
-        let (basis, manifest) = open_manifests(build, started, also)?;
+        let (basis, segments, manifest) = open_manifests(build, started, also)?;
+        let stretched = StretchedBasis::of(build, stretched, segments, also);
         let (root, entry) = begin_tree(build, started, run_id)?;
         let mut this = Self {
             build,
             basis,
+            stretched,
             reference,
             compared: Compared::new(step, left_out),
             manifest,

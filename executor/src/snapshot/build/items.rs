@@ -23,7 +23,7 @@ use crate::{
 impl Builder<'_> {
     /// Adds one thing that was met to the job at hand; says whether there was one.
     pub(super) fn step(&mut self) -> Result<bool> {
-        let Some(open) = &mut self.open else {
+        if self.open.is_none() {
             let Some(source) = self.sources.next() else {
                 self.leave_to(StoredPath::root())?;
                 // The tree's own folder is full, too.
@@ -36,6 +36,13 @@ impl Builder<'_> {
                 return Ok(false);
             };
             self.begin(source)?;
+            return Ok(true);
+        }
+        if let Some(stretch) = self.next_stretch() {
+            self.add_stretch(stretch)?;
+            return Ok(true);
+        }
+        let Some(open) = &mut self.open else {
             return Ok(true);
         };
         let pending = open.pending.take();
@@ -107,6 +114,7 @@ impl Builder<'_> {
                     name,
                     stat,
                     record: met,
+                    stretches,
                     inner,
                     cost: _,
                     other_files: _,
@@ -119,6 +127,7 @@ impl Builder<'_> {
                 }));
                 self.open = Some(OpenSource {
                     record: met,
+                    stretches: stretches.into_iter().peekable(),
                     number: self.records.len(),
                     inner: inner.into_iter().map(|inner| inner.below).collect(),
                     pending: None,

@@ -32,6 +32,9 @@ use crate::{
 
 /// How often everything so far is made durable, so that a continued run need not read it back.
 const CHECKPOINT: Duration = Duration::from_secs(30);
+/// Bytes after which it is, however little time that took: left to itself the kernel keeps gigabytes in
+/// memory, and the disk idles until rsync has ended and everybody waits for it.
+const MANY_BYTES: u64 = 128 << 20;
 /// How far the kernel's stamps may lag behind its clock.
 const LAG: Nanos = 20_000_000;
 
@@ -48,6 +51,8 @@ pub(super) struct Adopter<'a> {
     held: Vec<(u64, Stat, Digest)>,
     syncing: Option<JoinHandle<std::result::Result<(), Errno>>>,
     last_checkpoint: Instant,
+    /// Bytes that were copied by then.
+    synced_bytes: u64,
     /// Something was recorded since.
     fresh: bool,
 }
@@ -152,6 +157,7 @@ impl<'a> Adopter<'a> {
             held: Vec::new(),
             syncing: None,
             last_checkpoint: Instant::now(),
+            synced_bytes: 0,
             fresh: false,
         })
     }
@@ -188,7 +194,7 @@ impl<'a> Adopter<'a> {
         if !Stat::of_fd(&file).is_ok_and(|open| open.same_inode(&copy)) {
             return Ok(TakeOver::Done);
         }
-        let sparse = copy.allocated < copy.size;
+        let sparse = copy.has_holes();
         match self.copier.digest(&file, sparse, &mut |_| tick()) {
             Ok(read) if read.bytes == copy.size => {
                 self.record(copy.ino, source, read.digest)?;
@@ -217,11 +223,15 @@ impl<'a> Adopter<'a> {
     }
 
     /// Starts a sync when it is time, and writes the checkpoint of one that has ended.
-    pub(super) fn checkpoint_now_and_then(&mut self) -> Result<()> {
+    /// `copied` are the bytes of all calls so far.
+    pub(super) fn checkpoint_now_and_then(&mut self, copied: u64) -> Result<()> {
         if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
             return self.end_sync();
         }
-        if self.syncing.is_none() && self.fresh && self.last_checkpoint.elapsed() >= CHECKPOINT {
+        let is_time = self.last_checkpoint.elapsed() >= CHECKPOINT
+            || copied.saturating_sub(self.synced_bytes) >= MANY_BYTES;
+        if self.syncing.is_none() && self.fresh && is_time {
+            self.synced_bytes = copied;
             let tree = self.started.tree.again();
             let tree = tree.map_err(|error| self.store.io("open", "partial", error))?;
             // Beside the work: the space must be watched while a slow disk syncs. Without a thread

@@ -6,11 +6,9 @@
 use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
-use schema::{
-    StoredPath, StoredPathBuf, plan::SnapshotStep, record::Capabilities, rsync::RsyncCall,
-};
+use schema::{StoredPath, StoredPathBuf, plan::SnapshotStep, rsync::RsyncCall};
 
-use super::list;
+use super::list::{self, Choice};
 use crate::{
     error::{Error, Result},
     snapshot::{inherit::is_clone, start::Started},
@@ -26,7 +24,7 @@ pub(super) fn clear_changed_files(
     started: &Started,
     jobs: &[(&RsyncCall, &FoundSource)],
     survey: &Survey,
-    choice: (&Capabilities, bool),
+    choice: Choice<'_>,
 ) -> Result<()> {
     let Some(basis) = step.basis.as_ref().filter(|_| started.tree.is_subvolume()) else {
         return Ok(());
@@ -59,6 +57,7 @@ pub(super) fn clear_changed_files(
             found.record.look_through(),
             &survey.moves,
             choice,
+            call,
             &mut each,
         )
         .map_err(|error| store.io("make way for rsync in", "partial", error))?;

@@ -11,7 +11,10 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-use schema::record::Capabilities;
+use schema::{
+    record::Capabilities,
+    rsync::{RsyncCall, SPARSE},
+};
 
 use crate::{
     survey::{Encountered, Moves, Record, excess_holes},
@@ -48,12 +51,21 @@ pub(super) struct ToCopy {
     pub(super) bytes: u64,
 }
 
+/// What rsync can be given.
+#[derive(Clone, Copy)]
+pub(super) struct Choice<'a> {
+    /// What the destination can hold.
+    pub(super) can: &'a Capabilities,
+    /// What has changed is compared with the basis' file, and shares blocks with it.
+    pub(super) shares: bool,
+}
+
 /// What is gone through.
 struct Lister<'a> {
     moves: &'a Moves,
-    can: &'a Capabilities,
-    /// What has changed is compared with the basis' file, and shares blocks with it.
-    shares: bool,
+    choice: Choice<'a>,
+    /// rsync is called without `--sparse`.
+    fills_holes: bool,
     groups: HashSet<(u64, u64)>,
     path: Vec<u8>,
     stack: Vec<Frame>,
@@ -61,17 +73,18 @@ struct Lister<'a> {
     bytes: u64,
 }
 
-/// Lists what is to be copied of one source (without what `shares` blocks with the basis), whose record is read to its end; gives how much it is.
+/// Lists what is to be copied of one source, whose record is read to its end; gives how much it is.
 ///
 /// # Errors
 /// Those of `to`, or that the record is damaged.
 pub(super) fn write_file_list(
     record: Record,
     moves: &Moves,
-    (can, shares): (&Capabilities, bool),
+    choice: Choice<'_>,
+    call: &RsyncCall,
     to: &mut dyn Write,
 ) -> io::Result<ToCopy> {
-    go_through(record, moves, (can, shares), &mut |_| Ok(()), to)
+    go_through(record, moves, choice, call, &mut |_| Ok(()), to)
 }
 
 /// Shows `each` the path of each file that is to be copied of one source: relative to it, with a slash
@@ -82,23 +95,25 @@ pub(super) fn write_file_list(
 pub(super) fn visit_files(
     record: Record,
     moves: &Moves,
-    (can, shares): (&Capabilities, bool),
+    choice: Choice<'_>,
+    call: &RsyncCall,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    go_through(record, moves, (can, shares), each, &mut io::sink()).map(|_| ())
+    go_through(record, moves, choice, call, each, &mut io::sink()).map(|_| ())
 }
 
 fn go_through(
     mut record: Record,
     moves: &Moves,
-    (can, shares): (&Capabilities, bool),
+    choice: Choice<'_>,
+    call: &RsyncCall,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     to: &mut dyn Write,
 ) -> io::Result<ToCopy> {
     let mut lister = Lister {
         moves,
-        can,
-        shares,
+        choice,
+        fills_holes: !call.arguments.iter().any(|argument| argument == SPARSE),
         groups: HashSet::new(),
         path: Vec::new(),
         stack: Vec::new(),
@@ -126,7 +141,7 @@ fn go_through(
             }
             Encountered::Leaf(stat) if stat.kind == Kind::File => {
                 let copies = record.is_other()
-                    && !(lister.shares && record.is_changed())
+                    && !(lister.choice.shares && record.is_changed())
                     && lister.copies(name.as_bytes(), &stat, is_top);
                 files += u64::from(copies && is_top);
                 if copies {
@@ -153,10 +168,11 @@ impl Lister<'_> {
     /// Whether rsync is to copy a file of which the survey says that its content is new.
     fn copies(&self, name: &[u8], stat: &Stat, is_top: bool) -> bool {
         let refused = self.stack.last().is_some_and(|frame| frame.is_refused)
-            || (!is_top && self.can.refuses_name(name).is_some())
-            || self.can.refuses_size(stat.size).is_some()
+            || (!is_top && self.choice.can.refuses_name(name).is_some())
+            || self.choice.can.refuses_size(stat.size).is_some()
             // rsync reads holes byte by byte, and sends them.
-            || excess_holes(stat) > MANY_HOLES;
+            || excess_holes(stat) > MANY_HOLES
+            || (self.fills_holes && stat.has_holes());
         !refused && self.path.len() <= LONGEST && !self.moves.may_be(stat)
     }
 
@@ -165,7 +181,7 @@ impl Lister<'_> {
         let is_refused = self
             .stack
             .last()
-            .is_some_and(|above| above.is_refused || self.can.refuses_name(name).is_some());
+            .is_some_and(|above| above.is_refused || self.choice.can.refuses_name(name).is_some());
         let is_mixed = is_refused || self.path.len() > LONGEST;
         self.stack.push(Frame {
             length,

@@ -23,7 +23,7 @@ use crate::{
 /// How often space and the request to stop are looked at while a file is read.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long after rsync tells of a file it is looked for: the telling side is ahead of the writing.
-const RIPE: Duration = Duration::from_millis(200);
+const RIPE: Duration = Duration::from_millis(60);
 /// How often it is looked for while rsync runs.
 const TRIES: u32 = 20;
 /// How long a run that is to end may still take over what was copied.
@@ -53,10 +53,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Bytes that were copied.
+    fn copied(&self) -> u64 {
+        self.bytes_before.saturating_add(self.bytes)
+    }
+
     /// Bytes that were copied beyond what was to be.
     fn more_than_expected(&self) -> u64 {
-        let copied = self.bytes_before.saturating_add(self.bytes);
-        copied.saturating_sub(self.expected_bytes)
+        self.copied().saturating_sub(self.expected_bytes)
     }
 }
 
@@ -257,7 +261,7 @@ impl Listener for RsyncListener<'_, '_> {
 
     fn tick(&mut self) -> Result<()> {
         self.check_now_and_then()?;
-        self.adopter.checkpoint_now_and_then()?;
+        self.adopter.checkpoint_now_and_then(self.tally.copied())?;
         while let Some((path, tries)) = self.waiting.ripe() {
             if self.take(&path)? == TakeOver::NotYet {
                 self.waiting.again(path, tries);

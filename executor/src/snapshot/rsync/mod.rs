@@ -26,7 +26,6 @@ use rustix::io::Errno;
 use schema::{
     StoredPath,
     plan::SnapshotStep,
-    record::Capabilities,
     rsync::{DESTINATION, RsyncCall, SOURCE},
 };
 
@@ -34,7 +33,7 @@ use self::outcome::RsyncComplaints;
 use self::{
     adopter::{Adopter, Sides},
     call::{Call, RsyncExit},
-    list::ToCopy,
+    list::{Choice, ToCopy},
     listener::{Tally, say_left_to_engine},
 };
 use super::start::Started;
@@ -85,7 +84,7 @@ pub(super) fn fill_by_rsync(
     // rsync writes a changed file whole.
     let is_local = round_trip(&started.tree).is_none();
     let shares = step.basis.is_some() && is_local && started.tree.shares_blocks();
-    let choice = (can, shares);
+    let choice = Choice { can, shares };
     let (jobs, to_copy) = write_lists(store, &rsync.calls, started, survey, choice)?;
     if jobs.is_empty() {
         return Ok(None);
@@ -134,7 +133,7 @@ fn write_lists<'a>(
     calls: &'a [RsyncCall],
     started: &Started,
     survey: &'a Survey,
-    choice: (&Capabilities, bool),
+    choice: Choice<'_>,
 ) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, ToCopy)> {
     let mut all = ToCopy::default();
     let mut jobs = Vec::new();
@@ -174,12 +173,12 @@ fn write_list(
     started: &Started,
     found: &FoundSource,
     survey: &Survey,
-    choice: (&Capabilities, bool),
+    choice: Choice<'_>,
 ) -> Result<ToCopy> {
     let fault = |error: std::io::Error| store.io("write", "the list of what rsync copies", error);
     let record = found.record.look_through();
     if !one.folder {
-        return list::write_file_list(record, &survey.moves, choice, &mut std::io::sink())
+        return list::write_file_list(record, &survey.moves, choice, one, &mut std::io::sink())
             .map_err(fault);
     }
     let Some(name) = list_name(one) else {
@@ -188,7 +187,8 @@ fn write_list(
     remove_list(store, one, started)?;
     let file = started.records.new_file(name, 0o600);
     let mut file = BufWriter::new(file.map_err(|error| fault(error.into()))?);
-    let to_copy = list::write_file_list(record, &survey.moves, choice, &mut file).map_err(fault)?;
+    let to_copy =
+        list::write_file_list(record, &survey.moves, choice, one, &mut file).map_err(fault)?;
     file.flush().map_err(fault)?;
     if to_copy.files == 0 {
         remove_list(store, one, started)?;
