@@ -224,7 +224,14 @@ impl Report {
             let chain = ChainReport {
                 result: self.result_of(severity, is_own, frame),
                 snapshot: self.sealed_of(Some(name)).cloned(),
-                findings: findings.clone(),
+                // What is of the machine is told once.
+                findings: findings
+                    .iter()
+                    .filter(|one| {
+                        one.severity >= Severity::Deferral || !self.findings.contains(one)
+                    })
+                    .cloned()
+                    .collect(),
             };
             all.insert(name.clone(), chain);
         }
