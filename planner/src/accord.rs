@@ -7,6 +7,7 @@
 //! name. Of what does hang on that, the deletions are compared with what the present rules let go
 //! ([`find_undue_deletion`]), and the rest (which snapshot is the basis) is the linter's.
 
+mod chains;
 mod deletions;
 
 use schema::{
@@ -55,6 +56,13 @@ pub struct Present<'a> {
 /// deletion by hand is in it.
 #[must_use]
 pub fn find_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
+    match plan.is_of_several() {
+        true => chains::find_difference(plan, present, is_saved),
+        false => find_difference_of_one(plan, present, is_saved),
+    }
+}
+
+fn find_difference_of_one(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
     let host = present.config.hostname.as_deref().unwrap_or(present.host);
     if plan.host != host {
         return Some(differs("the plan", "host", &plan.host, host));

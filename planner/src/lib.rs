@@ -17,6 +17,7 @@ mod facts;
 pub mod findings;
 pub mod graph;
 pub mod health;
+mod join;
 pub mod lint;
 mod listing;
 mod maintenance;
@@ -53,6 +54,7 @@ pub use findings::{
     records::damage_findings,
     trust::{deciding_files, untrusted_files},
 };
+pub use join::{Chosen, plan_all};
 pub use listing::list_snapshots;
 pub use maintenance::{plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps};
 pub use overview::{Standing, overview};

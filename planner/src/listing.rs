@@ -31,7 +31,7 @@ pub fn list_snapshots(
         .collect();
     snapshots.sort_by_key(|one| (Reverse(one.started_at), one.id));
     SnapshotList {
-        destination: None,
+        destinations: std::collections::BTreeMap::new(),
         format_version: FORMAT_VERSION,
         mount_point: destination.mount_point.to_string(),
         snapshots,

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     facts::{self, Facts},
-    findings, graph, lint,
+    findings, graph, join, lint,
     steps::{
         After, Decide, cloud_sync, destination_check, notify, post_script, pre_script, room,
         rotate, snapshot, space_check,
@@ -131,9 +131,16 @@ pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
 }
 
 /// A new plan, or what is left of one that breaks a law: a refusal that says so, and the steps that tell
-/// of it.
+/// of it. Of several destinations those are refused whose steps break one.
 #[must_use]
-pub fn refuse_unlawful(mut plan: Plan, inventory: &Inventory) -> Plan {
+pub fn refuse_unlawful(plan: Plan, inventory: &Inventory) -> Plan {
+    match plan.is_of_several() {
+        true => join::refuse_unlawful_chains(plan, inventory),
+        false => refuse_unlawful_plan(plan, inventory),
+    }
+}
+
+fn refuse_unlawful_plan(mut plan: Plan, inventory: &Inventory) -> Plan {
     let mut findings = lint::check(&plan, inventory);
     if findings.is_empty() {
         return plan;

@@ -6,7 +6,8 @@
 use chrono::TimeDelta;
 use schema::{
     Config, Digest, Finding, Inventory, Plan, SnapshotId,
-    plan::{FORMAT_VERSION, SavedPlan},
+    config::DestinationName,
+    plan::{Binding, FORMAT_VERSION, SavedPlan},
 };
 
 use crate::{
@@ -35,9 +36,7 @@ pub fn staleness(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> V
         let hint = "apply it with the version of this program that made it";
         return vec![refusal(code::PLAN_TOO_NEW, message).hint(hint)];
     }
-    if plan.digest != plan.expected_digest()
-        || plan.bound_to.config != Digest::of_json(&saved.config)
-    {
+    if plan.digest != plan.expected_digest() || !is_bound_to(plan, &saved.config) {
         return vec![refused(
             code::PLAN_ALTERED,
             format!("the plan {} was altered after it was made", plan.run_id),
@@ -47,11 +46,41 @@ pub fn staleness(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> V
     check_host(saved, config, inventory, &mut findings);
     check_age(saved, inventory, &mut findings);
     config_changes(&saved.config, config, &mut findings);
-    destination_changes(saved, config, inventory, &mut findings);
+    for (name, bound_to) in bindings(plan) {
+        let Some(view) = config.view(&name) else {
+            continue;
+        };
+        let mut changes = Vec::new();
+        destination_changes(bound_to, &view, &inventory.view(&name), &mut changes);
+        findings.extend(changes.into_iter().map(|finding| Finding {
+            message: match name.is_predefined() {
+                true => finding.message,
+                false => format!("{name}: {}", config.in_words_of(&name, &finding.message)),
+            },
+            ..finding
+        }));
+    }
     if findings.is_empty() {
         findings.extend(other_steps(plan, config, inventory));
     }
     findings
+}
+
+/// What the plan was made from, for each destination; `local` and `cloud` have one.
+fn bindings(plan: &Plan) -> impl Iterator<Item = (DestinationName, &Binding)> {
+    let base = DestinationName::new(DestinationName::LOCAL);
+    let chains = plan.chains.iter();
+    let chains = chains.map(|(name, chain)| (name.clone(), &chain.bound_to));
+    [(base, &plan.bound_to)].into_iter().chain(chains)
+}
+
+/// Whether the plan says of each destination that it was made from this configuration.
+fn is_bound_to(plan: &Plan, config: &Config) -> bool {
+    let mut bindings = bindings(plan);
+    bindings.all(|(name, bound_to)| {
+        let view = config.view(&name);
+        view.is_some_and(|view| bound_to.config == Digest::of_json(&view))
+    })
 }
 
 /// That a plan whose configuration and destination are as they were has steps that do not come of them.
@@ -62,11 +91,20 @@ fn other_steps(plan: &Plan, config: &Config, inventory: &Inventory) -> Option<Fi
         machine: inventory.machine,
         privileged: inventory.privileged,
     };
-    let destination = inventory.destination.as_ref();
     let undue = || {
         // Of a plan that breaks a law the law is named.
         let is_lawful = lint::check_saved(plan, inventory).is_empty();
-        accord::find_undue_deletion(plan, &present, destination?).filter(|_| is_lawful)
+        bindings(plan)
+            .find_map(|(name, _)| {
+                let (view, chain) = (config.view(&name)?, plan.chain(&name)?);
+                let own = inventory.view(&name);
+                let present = Present {
+                    config: &view,
+                    ..present
+                };
+                accord::find_undue_deletion(&chain, &present, own.destination.as_ref()?)
+            })
+            .filter(|_| is_lawful)
     };
     let difference = accord::find_difference(plan, &present, true).or_else(undue)?;
     let message = format!("the plan is not what the configuration gives: {difference}");
@@ -128,12 +166,11 @@ fn config_changes(then: &Config, now: &Config, findings: &mut Vec<Finding>) {
 }
 
 fn destination_changes(
-    saved: &SavedPlan,
+    then: &Binding,
     config: &Config,
     inventory: &Inventory,
     findings: &mut Vec<Finding>,
 ) {
-    let then = &saved.plan.bound_to;
     let now = binding(config, &sorted(inventory));
     if then.destination == now.destination {
         return;

@@ -1,8 +1,13 @@
 //! `list`: shows all snapshots.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use backup::{Engine, engine::Listing};
-use schema::output::list::SnapshotList;
+use schema::{
+    config::DestinationName,
+    output::list::{FORMAT_VERSION, SnapshotList},
+};
 
 use crate::{cli::At, exit, out::Out, render, settings::Settings};
 
@@ -22,19 +27,18 @@ pub(crate) fn list_snapshots(arguments: &At, settings: &Settings, out: &Out) -> 
 
 /// Shows the snapshots of several destinations; refused where none of them can be looked at.
 fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
-    let mut listed: Vec<SnapshotList> = Vec::new();
+    let mut listed: BTreeMap<DestinationName, SnapshotList> = BTreeMap::new();
     let mut fault = None;
-    let mut is_first = true;
     for (name, listing) in engine.list_all()? {
         match listing {
-            Ok(listing) if settings.json => listed.push(listing.list),
             Ok(listing) => {
-                let blank = if is_first { "" } else { "\n" };
-                is_first = false;
-                let name = settings.style.bold(name.as_str());
-                out.print_data(&format!("{blank}{name}\n"));
-                show_listing(&listing, settings, out);
-                listed.push(listing.list);
+                if !settings.json {
+                    let blank = if listed.is_empty() { "" } else { "\n" };
+                    let title = settings.style.bold(name.as_str());
+                    out.print_data(&format!("{blank}{title}\n"));
+                    show_listing(&listing, settings, out);
+                }
+                listed.insert(name, listing.list);
             }
             Err(error) => {
                 let message = format!("{name}: {}", error.message);
@@ -48,13 +52,25 @@ fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
             }
         }
     }
+    if let Some(fault) = fault.filter(|_| listed.is_empty()) {
+        return Ok(exit::code_of_error(&fault, None));
+    }
     if settings.json {
-        out.print_json(&listed);
+        let local = listed.remove(&DestinationName::new(DestinationName::LOCAL));
+        let mut whole = local.unwrap_or_else(|| SnapshotList {
+            format_version: FORMAT_VERSION,
+            mount_point: engine.config().local.mount_point.to_string(),
+            snapshots: Vec::new(),
+            record_fault: None,
+            unmanaged: Vec::new(),
+            unfinished: Vec::new(),
+            being_removed: Vec::new(),
+            destinations: BTreeMap::new(),
+        });
+        whole.destinations = listed;
+        out.print_json(&whole);
     }
-    match fault.filter(|_| listed.is_empty()) {
-        Some(fault) => Ok(exit::code_of_error(&fault, None)),
-        None => Ok(exit::DONE),
-    }
+    Ok(exit::DONE)
 }
 
 fn show_listing(listing: &Listing, settings: &Settings, out: &Out) {

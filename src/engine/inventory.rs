@@ -157,13 +157,9 @@ impl Operation<'_> {
                 })
             })
             .transpose()?;
-        let absence = destination
+        let is_away = destination
             .as_ref()
-            .and_then(|found| destination_absence(config, found));
-        // Where others are served, the sources are not walked for one that is away.
-        if self.engine.of.is_some() && absence.is_some() {
-            return Ok((self.inventory_of(destination)?, None));
-        }
+            .is_some_and(|found| destination_absence(config, found).is_some());
         let scope = InventoryScope::of(config, destination.as_ref(), only);
         match (scope, destination) {
             (InventoryScope::LiveSources, found) => {
@@ -173,7 +169,12 @@ impl Operation<'_> {
             (InventoryScope::Copies, Some(found)) => {
                 Ok((self.inventory_of_copies(found, request)?, None))
             }
-            (InventoryScope::Whole, Some(found)) => self.whole_inventory(found, request, looks),
+            (InventoryScope::Whole, Some(found)) => {
+                let (inventory, survey) = self.whole_inventory(found, request, looks)?;
+                // Where others are served, nothing is kept for a snapshot that is not made.
+                let is_kept = self.engine.of.is_none() || !is_away;
+                Ok((inventory, survey.filter(|_| is_kept)))
+            }
             (InventoryScope::Copies | InventoryScope::Whole, None) => {
                 Err(Error::failed("the destination was not looked at"))
             }

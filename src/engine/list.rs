@@ -39,10 +39,6 @@ impl Engine {
                 Err(error) if error.kind.step_status().is_none() => return Err(error),
                 listing => listing,
             };
-            let listing = listing.map(|mut listing| {
-                listing.list.destination = Some(name.clone());
-                listing
-            });
             all.push((name, listing));
         }
         Ok(all)

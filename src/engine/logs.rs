@@ -80,7 +80,7 @@ impl<'a> Logs<'a> {
             journal: Journald::of_stderr(),
             run: Mutex::default(),
             kind,
-            main: match config.local.enable {
+            main: match config.local.enable || !config.chains().is_empty() {
                 true => Part::Local,
                 false => Part::Cloud,
             },

@@ -219,16 +219,7 @@ impl Engine {
 
     /// In what a plan from a file is not what the present configuration gives; none where it is.
     fn find_difference(&self, plan: &Plan) -> Option<String> {
-        if self.config.destinations.is_empty() && plan.chains.is_empty() {
-            return self.with_present(|present| accord::find_difference(plan, present, false));
-        }
-        plan.taking_part().iter().find_map(|of| {
-            let name = views::name_of(of.as_ref());
-            let Some((view, chain)) = self.view_of(of.as_ref()).ok().zip(plan.chain(&name)) else {
-                return Some(format!("there is no destination {name}"));
-            };
-            view.with_present(|present| accord::find_difference(&chain, present, false))
-        })
+        self.with_present(|present| accord::find_difference(plan, present, false))
     }
 
     /// What a plan from a file would delete although the present configuration keeps it.

@@ -1,7 +1,7 @@
 //! Planning a run without running it.
 
 use executor::error::Result;
-use planner::Options;
+use planner::{Chosen, Options};
 use schema::{Inventory, Plan};
 
 use super::{
@@ -55,13 +55,11 @@ impl Engine {
         options: &Options,
         wanted: &Wanted,
     ) -> Plan {
-        let options = &Options {
-            only: wanted
-                .part()
-                .filter(|_| wanted.alone && wanted.names.len() == 1),
-            ..*options
+        let chosen = Chosen {
+            names: &wanted.names,
+            alone: wanted.alone,
         };
-        let plan = planner::plan(&self.config, inventory, options);
+        let plan = planner::plan_all(&self.config, inventory, options, chosen);
         planner::refuse_unlawful(plan, inventory)
     }
 }

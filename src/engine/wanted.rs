@@ -14,7 +14,9 @@ pub struct Wanted {
 impl Wanted {
     /// Those that a person asks for by name, and nothing besides; all where none is named.
     #[must_use]
-    pub fn only(names: Vec<DestinationName>) -> Self {
+    pub fn only(mut names: Vec<DestinationName>) -> Self {
+        names.sort();
+        names.dedup();
         Self {
             alone: !names.is_empty(),
             names,

@@ -18,6 +18,7 @@ mod moved;
 pub(crate) mod notified;
 pub(crate) mod page;
 pub(crate) mod plan;
+mod problems;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod several;

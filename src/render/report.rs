@@ -5,7 +5,7 @@
 
 use schema::{
     Finding, Gone, Plan, Report, RunResult, Severity,
-    journal::{Outcome, Problem, ProblemKind, Sealed, Status, StepReport},
+    journal::{Outcome, Problem, Sealed, Status, StepReport},
     plan::{Action, Deletion, chain::plain_id, only_tells},
 };
 
@@ -15,7 +15,7 @@ use super::{
     hint,
     left_out::describe_left_out,
     page::{self, Page},
-    several,
+    problems, several,
 };
 use crate::style::{Style, left, printable, right};
 
@@ -349,7 +349,7 @@ fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Styl
     if listed.is_empty() {
         return;
     }
-    listed.sort_by_key(|problem| problem_rank(problem.kind));
+    listed.sort_by_key(|problem| problems::rank(problem.kind));
     let counted = several::snapshots_of(report)
         .map(|(_, sealed)| sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn);
     let counted: u64 = counted.sum();
@@ -365,35 +365,12 @@ fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Styl
             page::readable_path(&problem.path),
             printable(&problem.message)
         );
-        page.entry(2, &style.yellow(problem_word(problem.kind)), 13, &what);
+        page.entry(2, &style.yellow(problems::word(problem.kind)), 13, &what);
     }
     let more = all.saturating_sub(SHOWN_PROBLEMS as u64);
     if more > 0 {
         let file = page::unbroken(&format!("{run_folder}/report.json"));
         page.line(2, &format!("and {} more: see {file}", amount::count(more)));
-    }
-}
-
-fn problem_word(kind: ProblemKind) -> &'static str {
-    match kind {
-        ProblemKind::Unreadable => "unreadable",
-        ProblemKind::NotStored => "not stored",
-        ProblemKind::Vanished => "vanished",
-        ProblemKind::Torn => "torn",
-        ProblemKind::Metadata => "metadata",
-        ProblemKind::Unlisted => "unlisted",
-        ProblemKind::Unvouched => "left out",
-    }
-}
-
-/// Content that is missing before content that is doubtful before all else.
-fn problem_rank(kind: ProblemKind) -> u8 {
-    match kind {
-        ProblemKind::Unreadable | ProblemKind::NotStored => 0,
-        ProblemKind::Torn => 1,
-        ProblemKind::Unvouched => 2,
-        ProblemKind::Metadata | ProblemKind::Unlisted => 3,
-        ProblemKind::Vanished => 4,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
-    journal::{REPORT_FORMAT_VERSION, StepReport},
+    journal::{ProblemKind, REPORT_FORMAT_VERSION, StepReport},
     record::SnapshotTotals,
 };
 

@@ -30,7 +30,11 @@ pub(crate) fn plan_page(
         let Some(chain) = whole.chain(name) else {
             continue;
         };
-        let own = steps_of(&chain, |part| part != Part::Coordinator);
+        let mut own = steps_of(&chain, |part| part != Part::Coordinator);
+        if of.is_some() {
+            // What is of the machine is told once.
+            own.findings.retain(|one| !whole.findings.contains(one));
+        }
         page.blank();
         page.line(0, &style.bold(title_of(whole, of.as_ref())));
         let how = (of.is_none(), is_whole);

@@ -23,6 +23,7 @@ mod damage;
 mod damage_table;
 mod databases;
 mod dependencies;
+mod destinations;
 mod diff;
 mod drill;
 mod drill_services;

@@ -35,6 +35,8 @@ pub const DESTINATION_OF_ANOTHER_HOST: &str = "destination-of-another-host";
 pub const DESTINATION_OF_ANOTHER_MACHINE: &str = "destination-of-another-machine";
 pub const NOTHING_TO_TAKE_OVER: &str = "nothing-to-take-over";
 pub const DESTINATION_OF_OLD_NAME: &str = "destination-of-old-name";
+/// One disk stands under two names.
+pub const DESTINATION_TWICE: &str = "destination-twice";
 pub const DESTINATION_UNKNOWN: &str = "destination-unknown";
 pub const WRONG_FILE_SYSTEM: &str = "wrong-file-system";
 pub const NO_TIER: &str = "no-tier";

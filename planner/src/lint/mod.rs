@@ -5,6 +5,7 @@
 //! of it follows from the plan and the inventory alone, without the planner's own code, so that a fault
 //! of the planner is found here and not on the disk.
 
+mod chains;
 mod drill;
 mod layout;
 mod order;
@@ -12,7 +13,10 @@ mod paths;
 mod protection;
 mod standing;
 
-use schema::{Finding, Inventory, Plan, Severity, inventory::DestinationState, plan::Step};
+use schema::{
+    Finding, Inventory, Plan, Severity, config::DestinationName, inventory::DestinationState,
+    plan::Step,
+};
 
 pub use self::drill::check_drill;
 use self::standing::Standing;
@@ -28,18 +32,58 @@ pub const PATH_OUTSIDE: &str = "plan-path-outside";
 /// for a plan that may begin. `inventory` is what it is about to run on.
 #[must_use]
 pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
-    let standing = Standing::of_inventory(plan, inventory);
-    check_with(plan, &standing)
+    of_each(plan, inventory, |plan, inventory| {
+        check_with(plan, &Standing::of_inventory(plan, inventory))
+    })
 }
 
 /// The same for a plan that was saved, and is about to run on the destination that it was made for.
 #[must_use]
 pub fn check_saved(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
-    check_with(plan, &Standing::of_saved(plan, inventory))
+    of_each(plan, inventory, |plan, inventory| {
+        check_with(plan, &Standing::of_saved(plan, inventory))
+    })
+}
+
+/// What breaks the bounds between the destinations of a plan.
+#[must_use]
+pub fn check_bounds(plan: &Plan) -> Vec<Finding> {
+    let mut broken = Broken::default();
+    chains::check(plan, &mut broken);
+    broken.findings
+}
+
+/// What is found of a plan for one destination; of one for several by that of each, and of what is between
+/// them.
+fn of_each(
+    plan: &Plan,
+    inventory: &Inventory,
+    check: impl Fn(&Plan, &Inventory) -> Vec<Finding>,
+) -> Vec<Finding> {
+    if !plan.is_of_several() {
+        return check(plan, inventory);
+    }
+    let mut findings = check_bounds(plan);
+    let base = DestinationName::new(DestinationName::LOCAL);
+    for name in [&base].into_iter().chain(plan.chains.keys()) {
+        let Some(chain) = plan.chain(name) else {
+            continue;
+        };
+        let own = check(&chain, &inventory.view(name)).into_iter();
+        findings.extend(own.map(|finding| Finding {
+            message: match name.is_predefined() {
+                true => finding.message,
+                false => format!("{name}: {}", finding.message),
+            },
+            ..finding
+        }));
+    }
+    findings
 }
 
 /// The same for a plan that was begun and interrupted: what it deleted, moved or made already is not
-/// held against it. `destination` is as it is now, so that what a person pinned meanwhile stays.
+/// held against it. `destination` is as it is now, so that what a person pinned meanwhile stays. Of a plan
+/// for several destinations the chain of this one is to be given ([`Plan::chain`]).
 #[must_use]
 pub fn check_continued(plan: &Plan, destination: &DestinationState) -> Vec<Finding> {
     let standing = Standing::of_continued(plan, destination);

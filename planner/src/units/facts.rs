@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use schema::Config;
+use schema::{Config, config::Local};
 
 use super::{
     Layout, STATE_DIR,
@@ -39,8 +39,10 @@ impl Facts {
             .filter(|below| !below.is_empty());
         let metrics = metrics_folder(config);
         let delay = schedule.random_delay.as_micros();
+        // The local steps are those of all disks.
+        let disks = disks(config);
         let conditions = BTreeMap::from([
-            ("local.enable", local.enable),
+            ("local.enable", !disks.is_empty()),
             ("cloud.enable", cloud.enable),
             (
                 "local.readableByUsers",
@@ -75,9 +77,17 @@ impl Facts {
         ]);
         let word = quote::quote_path;
         let mount_point = local.mount_point.as_str();
+        let mount_points: Vec<String> = match disks.is_empty() {
+            true => vec![word(mount_point)],
+            false => disks
+                .iter()
+                .map(|disk| word(disk.mount_point.as_str()))
+                .collect(),
+        };
         let texts = [
             ("program", Some(program_with_options(layout))),
-            ("mountPoint.word", Some(word(mount_point))),
+            // Each where it is, or may be, mounted.
+            ("mountPoint.word", Some(mount_points.join(" -"))),
             ("mountUnit", needs_mount.then(|| mount_unit(mount_point))),
             ("schedule", on_calendar(config)),
             ("randomDelay", Some(format!("{delay}us"))),
@@ -131,6 +141,22 @@ impl Facts {
     }
 }
 
+/// What is backed up to each disk that is used, `local` first.
+fn disks(config: &Config) -> Vec<Local> {
+    let views = config
+        .names()
+        .into_iter()
+        .filter_map(|name| config.view(&name));
+    let mut disks: Vec<Local> = Vec::new();
+    for local in views.map(|view| view.local).filter(|local| local.enable) {
+        // `cloud` has the same view as `local`.
+        if !disks.contains(&local) {
+            disks.push(local);
+        }
+    }
+    disks
+}
+
 /// The option by which every unit says that it is one: what cannot be done ends with a code that systemd
 /// has the right name for, what repeats itself is told in one line, and the machine's power counts for
 /// a part that somebody starts.
@@ -176,17 +202,18 @@ fn metrics_folder(config: &Config) -> Option<&str> {
 
 /// Whether anything that is read or written lies where `PrivateTmp` would hide it.
 fn uses_temporary_folders(config: &Config, layout: &Layout) -> bool {
-    let local = &config.local;
+    let disks = disks(config);
+    let locals = || disks.iter().chain([&config.local]);
     let below = |path: &str| {
         ["/tmp", "/var/tmp"]
             .iter()
             .any(|tmp| path == *tmp || path.starts_with(&format!("{tmp}/")))
     };
     let covers = |path: &str| ["/", "/var"].contains(&path);
-    let mut sources = local.sources.iter().map(|source| source.as_str());
+    let mut sources = locals().flat_map(|local| local.sources.iter().map(|source| source.as_str()));
     let credentials = config.cloud.config_file.as_ref();
     sources.any(|path| below(path) || covers(path))
-        || below(local.mount_point.as_str())
+        || locals().any(|local| below(local.mount_point.as_str()))
         || below(&layout.state_dir)
         || below(&layout.config)
         || below(config.monitoring.log_path.as_str())

@@ -139,9 +139,13 @@ impl Report {
         });
         let frame = RunResult::of_steps(None, self.worst(is_frame));
         let results: Vec<RunResult> = own.iter().map(|one| one.result).chain([frame]).collect();
-        let only = match name.is_predefined() || self.only_of.is_empty() {
-            true => self.only,
-            false => Some(Part::Local),
+        let has = |name: &str| self.only_of.iter().any(|one| one.as_str() == name);
+        let only = match (has(DestinationName::LOCAL), has(DestinationName::CLOUD)) {
+            _ if self.only_of.is_empty() => self.only,
+            _ if !name.is_predefined() => Some(Part::Local),
+            (true, false) => Some(Part::Local),
+            (false, true) => Some(Part::Cloud),
+            _ => None,
         };
         Some(Self {
             format_version: self.format_version,
@@ -224,7 +228,14 @@ impl Report {
             let chain = ChainReport {
                 result: self.result_of(severity, is_own, frame),
                 snapshot: self.sealed_of(Some(name)).cloned(),
-                findings: findings.clone(),
+                // What is of the machine is told once.
+                findings: findings
+                    .iter()
+                    .filter(|one| {
+                        one.severity >= Severity::Deferral || !self.findings.contains(one)
+                    })
+                    .cloned()
+                    .collect(),
             };
             all.insert(name.clone(), chain);
         }

@@ -1,5 +1,7 @@
 //! What `backup list --json` prints.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,9 +20,6 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct SnapshotList {
     /// Format of this document.
     pub format_version: u32,
-    /// The destination's name, where there are named ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination: Option<DestinationName>,
     /// Where the destination is mounted.
     pub mount_point: String,
     /// Snapshots with a record, newest first.
@@ -34,6 +33,9 @@ pub struct SnapshotList {
     pub unfinished: Vec<Leftover>,
     /// Snapshots whose removal was begun and not ended.
     pub being_removed: Vec<Leftover>,
+    /// What stands on each named destination that is there; what is above is of `local`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<DestinationName, Self>,
 }
 
 /// A snapshot with a record.

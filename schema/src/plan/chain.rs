@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Part, Plan, Step, Totals};
+use super::{Action, Binding, Part, Plan, Step, Totals};
 use crate::{
     config::DestinationName,
     digest::Digest,
@@ -49,6 +49,11 @@ pub fn plain_id(id: &str) -> &str {
     split_id(id).0
 }
 
+/// Whether a step holds the run together, so that it is nobody's own.
+fn is_of_frame(step: &Step) -> bool {
+    step.of.is_none() && step.action.part() == Part::Coordinator
+}
+
 impl Step {
     /// Its id in a plan for its destination alone.
     #[must_use]
@@ -58,6 +63,14 @@ impl Step {
 }
 
 impl Plan {
+    /// Whether it is for several destinations, or for named ones alone.
+    #[must_use]
+    pub fn is_of_several(&self) -> bool {
+        !self.chains.is_empty()
+            || !self.only_of.is_empty()
+            || self.steps.iter().any(|step| step.of.is_some())
+    }
+
     /// The plan of one destination, as it would be alone: the steps that hold the run together, and its own
     /// with plain ids. `None` for a named one that is not in the plan; `local` and `cloud` share theirs.
     #[must_use]
@@ -67,12 +80,21 @@ impl Plan {
             .map(|of| self.chains.get(of).ok_or(()))
             .transpose()
             .ok()?;
-        if own.is_none() && self.chains.is_empty() && self.only_of.is_empty() {
+        if own.is_none() && !self.is_of_several() {
             return Some(self.clone());
         }
-        let is_in = |step: &&Step| match &step.of {
-            None => of.is_none() || step.action.part() == Part::Coordinator,
+        let findings = own.map_or(&self.findings, |own| &own.findings);
+        let only = self.part_of_chain(of);
+        let is_own = |step: &Step| match &step.of {
+            None => of.is_none() && !is_of_frame(step),
             Some(other) => Some(other) == of,
+        };
+        let held = findings.iter().map(|finding| finding.severity).max();
+        let held = held.filter(|severity| *severity >= Severity::Deferral);
+        let has_own = self.steps.iter().any(is_own);
+        let is_in = |step: &&Step| {
+            is_own(step)
+                || (only.is_none() && is_of_frame(step) && self.is_framed(step, held, has_own))
         };
         let steps: Vec<&Step> = self.steps.iter().filter(is_in).collect();
         let plain = |ids: &[String]| -> Vec<String> {
@@ -93,13 +115,10 @@ impl Plan {
             run_id: self.run_id.clone(),
             created_at: self.created_at,
             host: self.host.clone(),
-            only: match own {
-                Some(_) if !self.only_of.is_empty() => Some(Part::Local),
-                _ => self.only,
-            },
+            only,
             only_of: Vec::new(),
             bound_to: own.map_or(&self.bound_to, |own| &own.bound_to).clone(),
-            findings: own.map_or(&self.findings, |own| &own.findings).clone(),
+            findings: findings.clone(),
             steps: steps.collect(),
             totals: own.map_or(self.totals, |own| own.totals),
             chains: std::collections::BTreeMap::new(),
@@ -107,6 +126,48 @@ impl Plan {
         };
         plan.digest = plan.expected_digest();
         Some(plan)
+    }
+
+    /// The part whose steps alone a chain has: it was asked for without the frame, or is the rest of a base
+    /// that was served before.
+    fn part_of_chain(&self, of: Option<&DestinationName>) -> Option<Part> {
+        if self.only_of.is_empty() {
+            return self.only;
+        }
+        if of.is_some() {
+            let framed = self.steps.iter().any(is_of_frame);
+            return (!framed && !self.steps.is_empty()).then_some(Part::Local);
+        }
+        let has = |name: &str| self.only_of.iter().any(|one| one.as_str() == name);
+        let part = match (has(DestinationName::LOCAL), has(DestinationName::CLOUD)) {
+            (true, false) => Part::Local,
+            (false, true) => Part::Cloud,
+            _ => return None,
+        };
+        let in_frame = |id: &String| {
+            let mut frame = self.steps.iter().filter(|step| is_of_frame(step));
+            frame.any(|step| step.id == *id)
+        };
+        let mut own = self.steps.iter();
+        let mut own = own
+            .by_ref()
+            .filter(|step| step.of.is_none() && !is_of_frame(step));
+        let waits = own.any(|step| step.needs.iter().chain(&step.after).any(in_frame));
+        (!waits).then_some(part)
+    }
+
+    /// Whether a step of the frame would be in the plan of a chain alone that is `held` up: a refusal leaves
+    /// what tells of it, a deferral nothing, and what ran before it was found is there.
+    fn is_framed(&self, step: &Step, held: Option<Severity>, has_own: bool) -> bool {
+        let in_two = self.is_made_in_two();
+        match (held, &step.action) {
+            (None, _) => true,
+            (Some(Severity::Deferral), _) if has_own => true,
+            (Some(_), Action::PreScript(_) | Action::PlanAgain) => in_two,
+            (Some(Severity::Deferral), Action::PostScript(_)) => in_two,
+            (Some(Severity::Deferral), _) => false,
+            (Some(_), action) => matches!(action, Action::PostScript(_) | Action::Notify(_)),
+        }
     }
 
     /// The gravest severity among the findings about one destination; those of the run count as the base's,

@@ -119,7 +119,11 @@ impl Operation<'_> {
                     scheduled: matches!(request.kind, BackupKind::IfDue(_)),
                     ..Options::default()
                 };
-                let asked = (&options, &Wanted::default());
+                let wanted = Wanted {
+                    names: plan.only_of.clone(),
+                    alone: false,
+                };
+                let asked = (&options, &wanted);
                 match self.plan_rest(state, delegation, plan, asked, unusable)? {
                     PlannedEnd::Ran(ran) => *ran,
                     PlannedEnd::NotBegun(outcome) => return Ok(Continued::Ended(outcome)),

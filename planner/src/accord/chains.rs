@@ -1,0 +1,73 @@
+//! The same for a plan for several destinations: each chain as the plan of its destination alone, and what
+//! they share.
+
+use schema::{Plan, config::DestinationName, plan::Part};
+
+use super::{Present, differing_step, find_difference_of_one, supposed_inventory};
+use crate::{Options, facts::Facts, lint};
+
+/// The first thing in which any chain, or what they share, differs from what the configuration gives.
+pub(super) fn find_difference(
+    plan: &Plan,
+    present: &Present<'_>,
+    is_saved: bool,
+) -> Option<String> {
+    if let Some(between) = lint::check_bounds(plan).first() {
+        return Some(between.message.clone());
+    }
+    let config = present.config;
+    let used = config.chains();
+    let other = plan.chains.keys().find(|name| !used.contains(name));
+    if let Some(other) = other {
+        return Some(format!(
+            "it is for the destination {other}, and the configuration uses none of that name"
+        ));
+    }
+    let base = DestinationName::new(DestinationName::LOCAL);
+    let is_of_base =
+        |plan: &Plan| (plan.steps.iter()).any(|step| step.action.part() != Part::Coordinator);
+    let in_view = |name: &DestinationName| {
+        let (view, chain) = (config.view(name)?, plan.chain(name)?);
+        if name.is_predefined() && !is_of_base(&chain) {
+            return None;
+        }
+        let present = Present {
+            config: &view,
+            ..*present
+        };
+        let difference = find_difference_of_one(&chain, &present, is_saved)?;
+        Some(match name.is_predefined() {
+            true => difference,
+            false => format!("{name}: {difference}"),
+        })
+    };
+    let mut names = [&base].into_iter().chain(plan.chains.keys());
+    names
+        .find_map(in_view)
+        .or_else(|| frame_difference(plan, present, is_saved))
+}
+
+/// In what the steps around all chains differ, whichever of the chains would have them.
+fn frame_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
+    let config = present.config;
+    let base = DestinationName::new(DestinationName::LOCAL);
+    let of = match config.local.enable || config.cloud.enable {
+        true => &base,
+        false => plan.chains.keys().next().unwrap_or(&base),
+    };
+    let (view, chain) = (config.view(of)?, plan.chain(of)?);
+    let present = Present {
+        config: &view,
+        ..*present
+    };
+    let inventory = supposed_inventory(&chain, &present);
+    let options = Options::default();
+    let facts = Facts::new(&view, &inventory, &options);
+    let mut frame = plan.steps.iter();
+    let frame = frame
+        .by_ref()
+        .filter(|step| step.action.part() == Part::Coordinator);
+    frame
+        .into_iter()
+        .find_map(|step| differing_step(step, &facts, is_saved))
+}

@@ -1,0 +1,59 @@
+//! Whether the chains of several destinations stand apart: none touches, names or waits for another's.
+
+use std::collections::BTreeSet;
+
+use schema::{
+    Plan,
+    plan::{Part, Step, chain::split_id},
+};
+
+use super::{Broken, OUT_OF_ORDER};
+
+pub(super) fn check(plan: &Plan, broken: &mut Broken) {
+    let mut seen = BTreeSet::new();
+    for step in &plan.steps {
+        if !seen.insert(&step.id) {
+            broken.step(OUT_OF_ORDER, step, "has the name of another step");
+        }
+        let (_, named) = split_id(&step.id);
+        if named != step.of.as_ref().map(|of| of.as_str()) {
+            let what = "does not have the name of its destination in its own";
+            broken.step(OUT_OF_ORDER, step, what);
+        }
+        if let Some(of) = step.of.as_ref() {
+            if !plan.chains.contains_key(of) {
+                let what = format!("is of `{of}`, which is no destination of the plan");
+                broken.step(OUT_OF_ORDER, step, what);
+            }
+            if step.action.part() == Part::Coordinator {
+                broken.step(OUT_OF_ORDER, step, "is the run's, and no destination's own");
+            }
+        }
+        waits_for_no_other(plan, step, broken);
+    }
+}
+
+/// What holds one destination up holds no other up.
+fn waits_for_no_other(plan: &Plan, step: &Step, broken: &mut Broken) {
+    let frame = |step: &Step| step.action.part() == Part::Coordinator;
+    for other in &plan.steps {
+        if frame(other) || other.id == step.id {
+            continue;
+        }
+        let (needs, after) = (
+            step.needs.contains(&other.id),
+            step.after.contains(&other.id),
+        );
+        let foreign = match frame(step) {
+            true => needs,
+            false => (needs || after) && other.of != step.of,
+        };
+        if foreign {
+            let what = format!(
+                "waits for `{}`, so that one destination would hold up another",
+                other.id
+            );
+            broken.step(OUT_OF_ORDER, step, what);
+        }
+    }
+}

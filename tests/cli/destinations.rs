@@ -1,0 +1,390 @@
+//! Several destinations: one run serves all, and what is wrong with one is nothing to the others.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use test_support::{Mounted, is_missing, make_ext4};
+
+use crate::lab::{Lab, contents_below, entry_names, step_outcome, wait_for_child};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+const SECOND: &str = "2025-03-06T02:00:00+01:00";
+const THIRD: &str = "2025-03-07T02:00:00+01:00";
+
+/// A lab with the disks `nas` and `usb` beside `local`.
+fn lab() -> Lab {
+    let mut lab = Lab::new();
+    for name in ["nas", "usb"] {
+        add_disk(&mut lab, name);
+    }
+    lab
+}
+
+fn add_disk(lab: &mut Lab, name: &str) {
+    fs::create_dir(lab.path(name)).unwrap();
+    let disk = json!({
+        "type": "disk",
+        "mountPoint": lab.path(name),
+        "requireMount": false,
+        "useRsync": false,
+        "minSpaceGB": 0,
+        "keepLast": 0,
+    });
+    lab.set(&format!("destinations.{name}"), disk);
+}
+
+/// The snapshots in the daily tier of a disk.
+fn days(lab: &Lab, disk: &str) -> Vec<String> {
+    let tier = lab.path(disk).join(crate::lab::HOST).join("daily");
+    match tier.exists() {
+        true => entry_names(&tier),
+        false => Vec::new(),
+    }
+}
+
+/// The newest snapshot of a disk, where its files stand.
+fn newest(lab: &Lab, disk: &str) -> PathBuf {
+    let tier = lab.path(disk).join(crate::lab::HOST).join("daily");
+    let last = days(lab, disk).pop().unwrap();
+    let home = lab.path("home");
+    tier.join(last).join(home.strip_prefix("/").unwrap())
+}
+
+#[track_caller]
+fn is_stored(lab: &Lab, disk: &str) {
+    let stored = newest(lab, disk);
+    assert_eq!(
+        contents_below(&stored),
+        contents_below(&lab.path("home")),
+        "{disk}"
+    );
+}
+
+fn step_ids(plan: &Value) -> Vec<&str> {
+    let steps = plan["steps"].as_array().unwrap().iter();
+    steps.map(|step| step["id"].as_str().unwrap()).collect()
+}
+
+/// How a run ended for each destination.
+fn ends(report: &Value) -> Vec<(&str, &str)> {
+    let all = report["destinations"].as_object().unwrap().iter();
+    all.map(|(name, one)| (name.as_str(), one["result"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn one_run_serves_all_of_them() {
+    let lab = lab();
+    let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
+    let ids = step_ids(&plan);
+    for id in ["snapshot", "snapshot:nas", "snapshot:usb", "rotate:usb"] {
+        assert!(ids.contains(&id), "{ids:?}");
+    }
+    let shown = lab.at(FIRST, &["plan"]).expect(0).in_one_line();
+    for name in ["local", "nas", "usb"] {
+        assert!(shown.contains(name), "{shown}");
+    }
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(0).json();
+    let all = [("local", "success"), ("nas", "success"), ("usb", "success")];
+    assert_eq!(ends(&report), all);
+    for disk in ["mnt", "nas", "usb"] {
+        assert_eq!(days(&lab, disk).len(), 1);
+        is_stored(&lab, disk);
+    }
+    // Unchanged files are linked on each.
+    lab.write("home/ann/new.txt", "new\n");
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(0).json();
+    for name in ["local", "nas", "usb"] {
+        let totals = &report["destinations"][name]["snapshot"]["totals"];
+        assert_eq!(totals["files_copied"], 1, "{name}");
+        assert_eq!(totals["files_linked"], 3, "{name}");
+    }
+    assert_eq!(lab.runs().len(), 2);
+    lab.at(THIRD, &["apply"])
+        .expect(0)
+        .says("Snapshot on usb")
+        .says("Everything is on local, nas, usb.");
+}
+
+#[test]
+fn an_absent_one_holds_up_no_other() {
+    let mut lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
+    assert_eq!(
+        ends(&report),
+        [("local", "success"), ("nas", "success"), ("usb", "refused")]
+    );
+    assert_eq!(report["result"], "incomplete");
+    assert_eq!((days(&lab, "mnt").len(), days(&lab, "nas").len()), (2, 2));
+    // One that may be away is waited for, and the run is never a success meanwhile.
+    lab.set("destinations.usb.ifAbsent", "defer");
+    let ran = lab.at(THIRD, &["apply"]).expect(75);
+    ran.says("usb").says("the next run tries again");
+    assert_eq!((days(&lab, "mnt").len(), days(&lab, "nas").len()), (3, 3));
+    let status = lab.at(THIRD, &["status", "--json"]).expect(0).json();
+    assert_eq!(status["destinations"]["usb"]["destination"]["ready"], false);
+    assert_eq!(status["destinations"]["nas"]["snapshots"], 3);
+    // It is back, and what it missed is caught up by the next run.
+    fs::rename(lab.path("away"), lab.path("usb")).unwrap();
+    lab.at("2025-03-08T02:00:00+01:00", &["apply"]).expect(0);
+    assert_eq!(days(&lab, "usb").len(), 2);
+    is_stored(&lab, "usb");
+}
+
+#[test]
+fn all_of_them_absent_is_a_run_that_is_not_begun() {
+    let mut lab = lab();
+    for name in ["nas", "usb"] {
+        lab.set(&format!("destinations.{name}.ifAbsent"), "defer");
+        fs::remove_dir(lab.path(name)).unwrap();
+    }
+    lab.set("local.ifAbsent", "defer");
+    fs::remove_dir(lab.path("mnt")).unwrap();
+    lab.at(FIRST, &["apply"]).expect(75);
+    assert!(lab.runs().is_empty());
+}
+
+#[test]
+fn one_without_room_holds_up_no_other() {
+    let mut lab = lab();
+    lab.set("destinations.usb.minSpaceGB", 1 << 30);
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
+    assert_eq!(
+        ends(&report),
+        [("local", "success"), ("nas", "success"), ("usb", "refused")]
+    );
+    lab.at(SECOND, &["apply"])
+        .expect(3)
+        .says("usb: insufficient space");
+    is_stored(&lab, "nas");
+    assert!(days(&lab, "usb").is_empty());
+}
+
+#[test]
+fn a_small_disk_that_is_full_holds_up_no_other() {
+    let name = "a_small_disk_that_is_full_holds_up_no_other";
+    if is_missing(name, &["mkfs.ext4", "losetup", "blkid"], true) {
+        return;
+    }
+    let lab = lab();
+    make_ext4(&lab.path("small"), 8, &[]);
+    let mounted = Mounted::image(&lab.path("small"), "rw", &lab.path("usb"));
+    lab.write("home/large", &"0123456789abcdef".repeat(1 << 20));
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
+    assert_eq!(ends(&report)[2], ("usb", "refused"));
+    for disk in ["mnt", "nas"] {
+        is_stored(&lab, disk);
+    }
+    mounted.end();
+}
+
+#[test]
+fn the_disk_of_another_machine_is_left_alone_and_holds_up_no_other() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    // As another machine has left it that has the same name.
+    let record = lab
+        .path("usb")
+        .join(crate::lab::HOST)
+        .join(".backup/destination.json");
+    let mut other: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    other["id"] = json!("0123456789abcdef0123456789abcdef");
+    other["machine"] = json!("ab".repeat(32));
+    fs::write(&record, other.to_string()).unwrap();
+    let before = days(&lab, "usb");
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
+    assert_eq!(
+        ends(&report),
+        [("local", "success"), ("nas", "success"), ("usb", "refused")]
+    );
+    assert_eq!(days(&lab, "usb"), before);
+    assert_eq!(days(&lab, "nas").len(), 2);
+}
+
+#[test]
+fn one_that_fails_holds_up_no_other() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    // What is in the way of its next snapshot.
+    let tier = lab.path("nas").join(crate::lab::HOST).join("daily");
+    fs::rename(&tier, lab.path("saved")).unwrap();
+    fs::write(&tier, "no folder").unwrap();
+    let report = lab.at(SECOND, &["apply", "--json"]);
+    assert_ne!(report.code, 0);
+    let report = report.json();
+    let of = |name: &str| report["destinations"][name]["result"].as_str().unwrap();
+    assert_ne!(of("nas"), "success");
+    assert_eq!((of("local"), of("usb")), ("success", "success"));
+    is_stored(&lab, "usb");
+}
+
+#[test]
+fn a_run_that_is_killed_between_two_of_them_goes_on_where_it_was() {
+    let lab = lab();
+    for at in 0..3000 {
+        lab.write(&format!("home/many/{}/{at}", at % 50), "text\n");
+    }
+    let mut command = lab.command(&["apply", "--now", FIRST]);
+    let mut child = command.spawn().unwrap();
+    let began = Instant::now();
+    let sealed = loop {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nothing was done"
+        );
+        let run = lab.runs().pop();
+        let journal = run.map(|run| {
+            lab.path("state")
+                .join("runs")
+                .join(run)
+                .join("journal.jsonl")
+        });
+        let text = journal.and_then(|path| fs::read_to_string(path).ok());
+        let text = text.unwrap_or_default();
+        if text.contains("\"step-started\",\"step\":\"snapshot:nas\"") {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    child.kill().unwrap();
+    wait_for_child(child, &["apply"]);
+    assert!(!sealed.contains("snapshot:usb"));
+    assert_eq!((days(&lab, "mnt").len(), days(&lab, "usb").len()), (1, 0));
+    // Meanwhile the one that it was at is taken away, and the others go on.
+    fs::rename(lab.path("nas"), lab.path("away")).unwrap();
+    let report = lab
+        .at("2025-03-05T03:00:00+01:00", &["apply", "--json"])
+        .expect(3)
+        .json();
+    assert_eq!(
+        ends(&report),
+        [("local", "success"), ("nas", "refused"), ("usb", "success")]
+    );
+    assert_eq!(lab.runs().len(), 1, "one run, continued");
+    assert_eq!(step_outcome(&report, "snapshot:usb")["status"], "succeeded");
+    is_stored(&lab, "usb");
+    is_stored(&lab, "mnt");
+    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
+    lab.at(SECOND, &["apply"]).expect(0);
+    is_stored(&lab, "nas");
+}
+
+#[test]
+fn only_those_that_are_named_are_served() {
+    let lab = lab();
+    let plan = lab
+        .at(FIRST, &["plan", "--only", "usb", "--json"])
+        .expect(0)
+        .json();
+    let ids = step_ids(&plan);
+    assert!(ids.iter().all(|id| id.ends_with(":usb")), "{ids:?}");
+    lab.at(FIRST, &["apply", "--only", "usb"]).expect(0);
+    let served = ["mnt", "nas", "usb"].map(|disk| days(&lab, disk).len());
+    assert_eq!(served, [0, 0, 1]);
+    lab.at(SECOND, &["apply", "--only", "nas", "usb"]).expect(0);
+    let served = ["mnt", "nas", "usb"].map(|disk| days(&lab, disk).len());
+    assert_eq!(served, [0, 1, 2]);
+    lab.at(SECOND, &["apply", "--only", "ubs"])
+        .expect(2)
+        .says("there is no destination ubs")
+        .hints("local, nas, usb");
+}
+
+#[test]
+fn a_saved_plan_is_for_all_of_them() {
+    let lab = lab();
+    lab.at(FIRST, &["plan", "--out", &lab.text("plan.json")])
+        .expect(0);
+    lab.at(
+        "2025-03-05T02:10:00+01:00",
+        &["apply", &lab.text("plan.json")],
+    )
+    .expect(0);
+    for disk in ["mnt", "nas", "usb"] {
+        is_stored(&lab, disk);
+    }
+    // What changed on one of them makes it stale.
+    lab.at(SECOND, &["plan", "--out", &lab.text("plan.json")])
+        .expect(0);
+    lab.at(SECOND, &["apply", "--only", "usb"]).expect(0);
+    lab.at(
+        "2025-03-06T02:10:00+01:00",
+        &["apply", &lab.text("plan.json")],
+    )
+    .expect(4)
+    .says("stale");
+}
+
+#[test]
+fn status_list_and_health_name_each() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.at(SECOND, &["apply", "--only", "usb"]).expect(0);
+    let now = "2025-03-06T04:00:00+01:00";
+    let status = lab.at(now, &["status", "--json"]).expect(0).json();
+    assert_eq!(status["snapshots"], 1);
+    assert_eq!(status["destinations"]["usb"]["snapshots"], 2);
+    assert_eq!(status["destinations"]["nas"]["snapshots"], 1);
+    lab.at(now, &["status"]).expect(0).says("usb:").says("nas:");
+    let list = lab.at(now, &["list", "--json"]).expect(0).json();
+    assert_eq!(list["snapshots"].as_array().unwrap().len(), 1);
+    let usb = &list["destinations"]["usb"];
+    assert_eq!(usb["snapshots"].as_array().unwrap().len(), 2);
+    lab.at(now, &["list"]).expect(0).says("usb").says("nas");
+    let health = lab.at(now, &["health", "--json"]);
+    let health = health.expect_one_of(&[0, 3]).json();
+    let good = |name: &str| health["destinations"][name]["last_good"]["id"].clone();
+    assert_ne!(good("usb"), good("nas"));
+    assert_eq!(health["last_good"]["id"], good("nas"));
+}
+
+#[test]
+fn without_the_two_that_have_sections_of_their_own_the_named_ones_are_all_there_is() {
+    let mut lab = lab();
+    lab.set("local.enable", false);
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(0).json();
+    assert_eq!(ends(&report), [("nas", "success"), ("usb", "success")]);
+    assert!(days(&lab, "mnt").is_empty());
+    lab.at(FIRST, &["status"]).expect(0).says("usb:");
+    lab.at(FIRST, &["list"]).expect(0).says("nas");
+}
+
+#[test]
+fn each_is_due_by_its_own_schedule() {
+    let mut lab = lab();
+    lab.set("schedule.enable", true);
+    lab.set("schedule.onlyOnAC", false);
+    lab.set("destinations.usb.schedule", json!({"frequency": "weekly"}));
+    lab.at("2025-03-05T03:30:00+01:00", &["apply", "--if-due"])
+        .expect(0);
+    let served = ["mnt", "nas", "usb"].map(|disk| days(&lab, disk).len());
+    assert_eq!(served, [1, 1, 1]);
+    lab.at("2025-03-05T04:00:00+01:00", &["apply", "--if-due"])
+        .expect(0)
+        .says("nothing is due");
+    lab.at("2025-03-06T03:30:00+01:00", &["apply", "--if-due"])
+        .expect(0);
+    let served = ["mnt", "nas", "usb"].map(|disk| days(&lab, disk).len());
+    assert_eq!(served, [2, 2, 1]);
+}
+
+#[test]
+fn without_named_ones_nothing_is_written_of_them() {
+    let lab = Lab::new();
+    let plan = lab.at(FIRST, &["plan", "--json"]).expect(0).json();
+    let report = lab.at(FIRST, &["apply", "--json"]).expect(0).json();
+    for document in [&plan, &report] {
+        for key in ["chains", "only_of", "destinations"] {
+            assert!(document.get(key).is_none(), "{key}");
+        }
+    }
+    let steps = plan["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step.get("of").is_none()));
+    assert!(!lab.path("state/destinations").exists());
+}
