@@ -81,24 +81,6 @@ fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
 }
 
 #[test]
-fn the_local_steps_write_to_all_disks() {
-    let disks = r#""usb": {"type": "disk", "mountPoint": "/mnt/usb"},
-        "old": {"type": "disk", "mountPoint": "/mnt/old", "enable": false}"#;
-    let of = |local: bool| {
-        let text = format!(r#"{{"local": {{"enable": {local}}}, "destinations": {{{disks}}}}}"#);
-        let units = render_units(&config(&text), &layout());
-        unit(&units, LOCAL).to_owned()
-    };
-    let both = of(true);
-    assert!(
-        both.contains("\nReadWritePaths=-/mnt/backup -/mnt/usb\n"),
-        "{both}"
-    );
-    let named = of(false);
-    assert!(named.contains("\nReadWritePaths=-/mnt/usb\n"), "{named}");
-}
-
-#[test]
 fn who_starts_a_service_waits_for_its_work_and_nothing_stops_what_somebody_started() {
     let units = render_units(
         &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
