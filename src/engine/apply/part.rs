@@ -4,7 +4,7 @@ use executor::{Error, error::Result, run::part, scan, state_dir::StateDir};
 use planner::unfinished::Replan;
 use schema::{
     Finding,
-    config::DestinationName,
+    config::{DestinationKind, DestinationName},
     inventory::Power,
     plan::{Part, Share},
 };
@@ -79,8 +79,12 @@ impl Operation<'_> {
         let [name] = wanted.names.as_slice() else {
             return Ok(None);
         };
+        let kind = self.engine.config.destinations.get(name).map(|of| of.kind);
         let share = Share {
-            part: Part::Local,
+            part: match kind {
+                Some(DestinationKind::Remote) => Part::Cloud,
+                Some(DestinationKind::Disk) | None => Part::Local,
+            },
             of: Some(name.clone()),
         };
         if let Some(state) = self.engine.state()?
