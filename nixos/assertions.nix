@@ -43,7 +43,86 @@ let
     command
   ];
 
-  mount = import ./mount.nix { inherit config; };
+  mount = mountPoint: import ./mount.nix { inherit config mountPoint; };
+
+  # The named disks that are used, each as if it were `local`.
+  disks = import ./disks.nix cfg;
+  used = lib.filterAttrs (_: of: of.enable) cfg.destinations;
+
+  # What others have units of that name for, and sections of their own.
+  taken = [
+    "local"
+    "cloud"
+    "health-check"
+    "drill"
+    "view"
+    "retry"
+    "part"
+    "main"
+  ];
+
+  # The named disks before this one, and `local`, at the same place.
+  sharing =
+    name:
+    lib.filter (other: disks.${other}.local.mountPoint == disks.${name}.local.mountPoint) (
+      lib.filter (other: other < name) (lib.attrNames disks)
+    )
+    ++ lib.optional (local.enable && local.mountPoint == disks.${name}.local.mountPoint) "local";
+
+  ofDestination =
+    name: of:
+    let
+      path = "destinations.${name}";
+      isDisk = of.type == "disk";
+      view = disks.${name};
+    in
+    [
+      (must (builtins.match "[a-z][a-z0-9-]{0,31}" name != null) path
+        "not a name: it stands in the names of units and steps"
+        "at most 32 lower-case letters, digits and dashes, a letter first"
+      )
+      (must (!lib.elem name taken) path "the name is taken" "give it another one, such as \"${name}-2\"")
+      (must (isDisk -> of.mountPoint != null) "${path}.mountPoint" "not set"
+        "set it to where the drive is mounted, such as \"/mnt/${name}\""
+      )
+      (must (!isDisk -> of.remote != null) "${path}.remote" "not set"
+        "set it to one of those that `rclone listremotes` prints, such as \"b2:my-bucket\""
+      )
+      (must (isDisk -> view.local.sources != [ ])
+        (if of.sources == null then "local.sources" else "${path}.sources")
+        "empty although ${path}.enable is true"
+        "name the folders to back up in ${path}.sources, or in local.sources"
+      )
+      (must (of.keepDaily != 0 || of.keepWeekly != 0 || of.keepMonthly != 0) "${path}.keepDaily"
+        "no snapshot would be kept for a day, week or month: keepDaily, keepWeekly and keepMonthly are all 0"
+        "raise one of them"
+      )
+      (must (isDisk && of.mountPoint != null -> sharing name == [ ]) "${path}.mountPoint"
+        "${toString of.mountPoint} is where ${lib.concatStringsSep " and " (sharing name)} is, too"
+        "give each destination a folder of its own"
+      )
+      (must (of.schedule == null || of.schedule.frequency == null || elapses cfg.schedule.enable of.schedule.frequency)
+        "${path}.schedule.frequency"
+        "\"${toString (of.schedule.frequency or "")}\" never elapses, so nothing would ever be backed up there"
+        "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"weekly\""
+      )
+      (must (cfg.user or null == null || cfg.user == "root" || !(isDisk && of.readableByUsers))
+        "${path}.readableByUsers"
+        "true, and only root can show snapshots to users: `user` is set"
+        "set it to false, or user to null"
+      )
+    ];
+
+  # What is to be known of where a disk is mounted.
+  ofMount =
+    path: local:
+    warn (local.enable && local.requireMount && !(mount local.mountPoint).known) "${path}.mountPoint"
+      "nothing in fileSystems mounts ${local.mountPoint}, so backups are refused until somebody mounts it"
+      ''declare it, with options = [ "nofail" ] if it is not always there; or set ${path}.requireMount to false to back up into a plain folder''
+    ++
+      warn (local.enable && (mount local.mountPoint).stopsBoot) "${path}.mountPoint"
+        "fileSystems.\"${local.mountPoint}\" has not the option nofail, so the machine does not boot without that disk"
+        ''add options = [ "nofail" ] to it'';
 
   # A restricted user sees nobody's session.
   isGraphical = import ./graphical.nix { inherit config lib; } && (cfg.user or null) == null;
@@ -173,25 +252,22 @@ in
         "remove them; the folder of the logs is monitoring.logPath"
       )
     ]
+    ++ lib.concatLists (lib.mapAttrsToList ofDestination used)
     ++ oneOf "notifications.ntfy" notifications.ntfy "topic" "topicFile"
     ++ oneOf "notifications.webhook" notifications.webhook "url" "urlFile"
     ++ oneOf "notifications.healthcheck" notifications.healthcheck "url" "urlFile";
 
     warnings =
-      warn (!local.enable && !cloud.enable) "local.enable"
+      warn (!local.enable && !cloud.enable && used == { }) "local.enable"
         "nothing is backed up: local.enable and cloud.enable are both false"
         "set one of them to true"
-      ++
-        warn (local.enable && local.requireMount && !mount.known) "local.mountPoint"
-          "nothing in fileSystems mounts ${local.mountPoint}, so backups are refused until somebody mounts it"
-          ''declare it, with options = [ "nofail" ] if it is not always there; or set local.requireMount to false to back up into a plain folder''
+      ++ ofMount "local" local
+      ++ lib.concatLists (
+        lib.mapAttrsToList (name: view: ofMount "destinations.${name}" view.local) disks
+      )
       ++ warn (cfg.timerConfig != { } && !cfg.schedule.enable) "timerConfig"
         "set, and without effect while schedule.enable is false"
         "set schedule.enable to true"
-      ++
-        warn (local.enable && mount.stopsBoot) "local.mountPoint"
-          "fileSystems.\"${local.mountPoint}\" has not the option nofail, so the machine does not boot without that disk"
-          ''add options = [ "nofail" ] to it''
       ++
         warn
           (

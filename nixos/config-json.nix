@@ -12,9 +12,25 @@
   configFile ? cfg.cloud.configFile,
 }:
 
+let
+  inherit (builtins) filter attrNames mapAttrs;
+
+  keys = (import ./schema.nix).destinations.value.keys;
+
+  # A destination without what only the other type has.
+  own =
+    destination:
+    removeAttrs destination (
+      filter (key: keys.${key}.of != null && keys.${key}.of != destination.type) (attrNames destination)
+    );
+
+  # Without one, nothing is said of them.
+  destinations = cfg.destinations or { };
+in
 removeAttrs cfg [
   "also"
   "consumers"
+  "destinations"
   "enable"
   "package"
   "extraArgs"
@@ -31,3 +47,4 @@ removeAttrs cfg [
   };
   protonDrive = removeAttrs cfg.protonDrive [ "secretName" ];
 }
+// (if destinations == { } then { } else { destinations = mapAttrs (_: own) destinations; })

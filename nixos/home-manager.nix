@@ -42,10 +42,7 @@ let
           ++ cfg.extraArgs
         )
       );
-      mountUnit = import ./mount-unit.nix {
-        inherit lib;
-        path = cfg.local.mountPoint;
-      };
+      mountUnit = path: import ./mount-unit.nix { inherit lib path; };
       stateDir = state;
     };
   };
@@ -81,10 +78,10 @@ let
   asOfSystem = {
     hwc.system.services.backup = cfg;
     age = config.age or { };
-    fileSystems.destination = {
-      inherit (cfg.local) mountPoint;
+    fileSystems = lib.mapAttrs (_: view: {
+      inherit (view.local) mountPoint;
       options = [ "nofail" ];
-    };
+    }) ({ local = cfg; } // import ./disks.nix cfg);
     systemd.mounts = [ ];
     hardware.graphics.enable = true;
     services.mail.sendmailSetuidWrapper = true;
@@ -156,6 +153,14 @@ in
             assertion = !cfg.local.readableByUsers;
             message = ''
               services.backup.local.readableByUsers: true, and only root can show snapshots to other users
+              hint: set it to false; you can read your own snapshots as they are'';
+          }
+          {
+            assertion = lib.all (view: !view.local.readableByUsers) (
+              lib.attrValues (import ./disks.nix cfg)
+            );
+            message = ''
+              services.backup.destinations: one has readableByUsers = true, and only root can show snapshots to other users
               hint: set it to false; you can read your own snapshots as they are'';
           }
           {

@@ -1,12 +1,10 @@
-# What the system's configuration says of the file system at `local.mountPoint`. Plain `builtins`.
-{ config }:
+# What the system's configuration says of the file system at a mount point. Plain `builtins`.
+{ config, mountPoint }:
 
 let
-  cfg = config.hwc.system.services.backup;
-
   # A trailing slash is not part of a name; ours has none.
   clean = path: builtins.head (builtins.match "(/|.*[^/])/*" path);
-  here = path: clean path == cfg.local.mountPoint;
+  here = path: clean path == mountPoint;
 
   entries = builtins.filter (entry: here entry.mountPoint) (builtins.attrValues config.fileSystems);
   units = builtins.filter (unit: here unit.where) config.systemd.mounts;

@@ -215,6 +215,82 @@ in
       timeout.example = "12h";
     };
 
+    destinations = option schema.destinations {
+      type = types.attrsOf (
+        types.submodule {
+          options =
+            section schema.destinations.value.keys {
+              type.example = "disk";
+              enable.example = false;
+              sources.example = [ "/srv/photos" ];
+              excludePatterns.example = [ "*.iso" ];
+              keepLast.example = 5;
+              keepHourly.example = 24;
+              keepDaily.example = 14;
+              keepWeekly.example = 8;
+              keepMonthly.example = 12;
+              keepYearly.example = 3;
+              weekStartsOn.example = "monday";
+              mountPoint.example = "/mnt/usb";
+              requireMount.example = false;
+              fileSystemUUID = {
+                type = types.nullOr t.fileSystemUUID;
+                example = "0a3407de-014b-458b-b5c1-848e92a327a3";
+              };
+              ifAbsent.example = "defer";
+              useRsync.example = false;
+              minSpaceGB.example = 50;
+              makeRoom.example = "oldest";
+              allowFullCopies.example = true;
+              readableByUsers.example = true;
+              remote = {
+                type = types.nullOr t.remote;
+                example = "b2:my-bucket";
+              };
+              remotePath = {
+                type = t.remotePath;
+                example = "Backups/machines";
+              };
+              configFile = {
+                type = types.nullOr t.secretPath;
+                example = "/etc/rclone-b2.conf";
+                more = "It must not be in the Nix store.";
+              };
+              bandwidthLimit = {
+                type = types.nullOr t.bandwidthLimit;
+                example = "10M";
+              };
+              timeout.example = "12h";
+              maxDelete.example = 1000;
+              keepHistoryDays.example = 30;
+              layout.example = "mirror";
+              expire.example = "never";
+            }
+            // {
+              schedule =
+                channel schema.destinations.value.keys.schedule
+                  {
+                    frequency = "weekly";
+                  }
+                  {
+                    frequency.example = "weekly";
+                    timeOfDay.example = "12:30";
+                    randomDelay.example = "10m";
+                    onlyOnAC.example = false;
+                  };
+            };
+        }
+      );
+      example = {
+        usb = {
+          type = "disk";
+          mountPoint = "/mnt/usb";
+          ifAbsent = "defer";
+          keepMonthly = 24;
+        };
+      };
+    };
+
     protonDrive =
       section schema.protonDrive.keys {
         enable.example = true;

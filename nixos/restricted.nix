@@ -44,10 +44,11 @@ in
   # Scripts write where their user may.
   ProtectSystem = if facts.conditions."scripts.areRun" then "full" else "strict";
   ProtectHome = "read-only";
-  PrivateTmp = !facts.conditions."tmp.isUsed";
+  PrivateTmp = !facts.conditions."tmp.isUsedByAny";
   PrivateDevices = true;
   ReadWritePaths =
     when "local.enable" [ "-${facts.texts."mountPoint.word"}" ]
+    ++ map (word: "-${word}") facts.lists."others.mountPoints"
     ++ unless "logs.areBelowVarLog" [ "-${facts.texts."logPath.word"}" ]
     ++ when "metrics.areWritten" [ "-${facts.texts."metricsFolder.word"}" ];
 

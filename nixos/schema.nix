@@ -36,6 +36,10 @@ let
         else
           null;
       item = if body ? items then read body.items else null;
+      # What each value is where the names of the keys are free.
+      value = if body ? additionalProperties."$ref" then read body.additionalProperties else null;
+      # The type of destination that alone has it, or null.
+      of = node.x-of or null;
       keys = if body ? properties then builtins.mapAttrs (_: read) body.properties else null;
       required = body.required or [ ];
     }

@@ -23,7 +23,7 @@ let
       ++ (if isRestricted then map argument state.options else [ ])
       ++ map argument cfg.extraArgs
     );
-    mountUnit = "${utils.escapeSystemdPath cfg.local.mountPoint}.mount";
+    mountUnit = path: "${utils.escapeSystemdPath path}.mount";
     configFile = import ./secret.nix { inherit config; };
     stateDir = state.folder;
   };

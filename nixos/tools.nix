@@ -3,7 +3,8 @@
 
 let
   inherit (pkgs) lib;
+  views = [ cfg ] ++ builtins.attrValues (import ./disks.nix cfg);
 in
-lib.optional (cfg.local.enable && cfg.local.useRsync) pkgs.rsync
+lib.optional (builtins.any (view: view.local.enable && view.local.useRsync) views) pkgs.rsync
 ++ lib.optional cfg.cloud.enable pkgs.rclone
 ++ cfg.extraTools

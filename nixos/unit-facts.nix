@@ -6,15 +6,44 @@
   cfg,
   # The program with what every unit gives it.
   program,
-  # The unit that would mount the destination.
+  # The unit that would mount a path.
   mountUnit,
   # The rclone configuration, or null.
   configFile,
   # What is remembered between runs; systemd makes the default one.
   stateDir ? "/var/lib/backup",
+  # The named destination that these options are the view of, or null for all the other units.
+  name ? null,
+  # Whether its schedule is its own.
+  hasSchedule ? false,
 }:
 
 let
+  disks = import ./disks.nix cfg;
+
+  # The facts of each named destination that is a disk, by its name.
+  others = builtins.mapAttrs (
+    name: view:
+    import ./unit-facts.nix {
+      cfg = view;
+      inherit
+        program
+        mountUnit
+        stateDir
+        name
+        ;
+      configFile = null;
+      hasSchedule = cfg.destinations.${name}.schedule != null;
+    }
+  ) disks;
+
+  # What is known of those of which a condition holds.
+  known =
+    condition: text:
+    map (one: one.texts.${text}) (
+      builtins.filter (one: one.conditions.${condition}) (builtins.attrValues others)
+    );
+
   escape = import ./escape.nix;
   inherit (cfg)
     cloud
@@ -44,6 +73,8 @@ let
     || (configFile != null && below configFile);
 in
 {
+  inherit others;
+
   conditions = {
     "local.enable" = local.enable;
     "cloud.enable" = cloud.enable;
@@ -64,10 +95,22 @@ in
     "logs.areBelowVarLog" = logs != null;
     "state.isInItsDefault" = stateDir == "/var/lib/backup";
     "tmp.isUsed" = usesTmp;
+    "tmp.isUsedByAny" =
+      usesTmp || builtins.any (one: one.conditions."tmp.isUsed") (builtins.attrValues others);
+    "destination.hasSchedule" = hasSchedule;
+  };
+
+  lists = {
+    "others.names" = builtins.attrNames others;
+    "others.mountPoints" = known "local.enable" "mountPoint.word";
+    "others.mountUnits" = known "destination.isMounted" "mountUnit";
+    "others.readable" = known "local.readableByUsers" "name";
   };
 
   texts = {
-    inherit mountUnit program;
+    inherit program;
+    mountUnit = mountUnit local.mountPoint;
+    name = if name == null then "" else name;
     inherit (schedule) randomDelay;
     "mountPoint.word" = escape.word local.mountPoint;
     schedule = escape.whole (import ./calendar.nix { inherit (schedule) frequency timeOfDay; });

@@ -19,12 +19,17 @@ let
     groupBy
     head
     isString
+    listToAttrs
     mapAttrs
+    match
     removeAttrs
     replaceStrings
     ;
 
   data = builtins.fromJSON (builtins.readFile ./units.json);
+
+  # Of each named destination, by its name.
+  others = mapAttrs (_: own: import ./units.nix { facts = own; inherit mkDefault; }) facts.others;
 
   # "!" stands before what must not hold.
   holds = all (
@@ -35,12 +40,30 @@ let
     if negated == null then facts.conditions.${condition} else !facts.conditions.${head negated}
   );
 
-  fill = replaceStrings (map (name: "\${${name}}") (attrNames facts.texts)) (attrValues facts.texts);
+  fill = fillWith { };
+  fillWith =
+    more:
+    let
+      texts = facts.texts // more;
+    in
+    replaceStrings (map (name: "\${${name}}") (attrNames texts)) (attrValues texts);
+
+  # A text for each member of the list that it names; one where it names none.
+  each =
+    text:
+    let
+      named = filter (name: match ".*[$][{]${name}[}].*" text != null) (attrNames facts.lists);
+      of = head named;
+    in
+    if named == [ ] then
+      [ (written text) ]
+    else
+      map (member: fillWith { ${of} = member; } text) facts.lists.${of};
 
   # What holds of a line's values.
   values =
     line:
-    map (value: written (value.text or value)) (
+    concatMap (value: each (value.text or value)) (
       filter (value: isString value || holds value.when) (line.values or [ line.value ])
     );
 
@@ -91,7 +114,7 @@ let
   # The units of a user, whose timers are those of the system.
   ofUser =
     suffix:
-    builtins.listToAttrs (
+    listToAttrs (
       concatMap (
         name:
         let
@@ -120,14 +143,14 @@ let
     let
       names = filter (name: baseName suffix name != null) (attrNames from);
     in
-    builtins.listToAttrs (
+    listToAttrs (
       map (
         name:
         let
           described = from.${name};
         in
         {
-          name = baseName suffix name;
+          name = baseName suffix (fill name);
           value = {
             exists = holds described.when;
             unit = unit described // {
@@ -145,17 +168,32 @@ let
       found = builtins.match "(.*)[.]${suffix}" name;
     in
     if found == null then null else head found;
+  # What each named destination has.
+  ofOthers = part: builtins.foldl' (all: own: all // own.${part}) { } (attrValues others);
 in
 {
-  services = ofKind data.units "service" "serviceConfig" "Service";
-  timers = ofKind data.units "timer" "timerConfig" "Timer";
+  services = ofKind data.units "service" "serviceConfig" "Service" // ofOthers "diskServices";
+  timers = ofKind data.units "timer" "timerConfig" "Timer" // ofOthers "diskTimers";
+
+  # As the units of the named destination whose facts these are.
+  diskServices = ofKind data.diskUnits "service" "serviceConfig" "Service";
+  diskTimers = ofKind data.diskUnits "timer" "timerConfig" "Timer";
+  ofUserDiskTimers = listToAttrs (
+    map (name: {
+      name = baseName "timer" (fill name);
+      value = {
+        exists = holds data.diskUnits.${name}.when;
+        sections = sections data.diskUnits.${name};
+      };
+    }) (filter (name: baseName "timer" name != null) (attrNames data.diskUnits))
+  );
 
   # The services of a user as those of the system: one for the whole run.
   restrictedServices = ofKind data.userUnits "service" "serviceConfig" "Service";
 
   ofUser = {
     services = ofUser "service";
-    timers = ofUser "timer";
+    timers = ofUser "timer" // ofOthers "ofUserDiskTimers";
   };
 
   # Asks for a deferred backup when AC power comes back. Empty where that does not count.

@@ -16,7 +16,7 @@ use chrono::{DateTime, FixedOffset};
 use schema::{
     Digest, RunResult,
     journal::{FORMAT_VERSION, JournalEvent, Outcome},
-    plan::Part,
+    plan::Share,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -110,9 +110,9 @@ impl Replay {
         })
     }
 
-    /// The part that a process of its own was to do, if nothing but steps came since.
+    /// What a process of its own was to do, if nothing but steps came since.
     #[must_use]
-    pub fn handed_to(&self) -> Option<Part> {
+    pub fn handed_to(&self) -> Option<Share> {
         let mut others = self.events.iter().rev().filter(|event| {
             !matches!(
                 event,
@@ -120,7 +120,10 @@ impl Replay {
             )
         });
         match others.next() {
-            Some(JournalEvent::HandedOver { part, .. }) => Some(*part),
+            Some(JournalEvent::HandedOver { part, of, .. }) => Some(Share {
+                part: *part,
+                of: of.clone(),
+            }),
             _ => None,
         }
     }

@@ -72,6 +72,9 @@ pub enum JournalEvent {
     HandedOver {
         /// The part.
         part: Part,
+        /// The named destination whose steps they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<DestinationName>,
         /// When.
         at: DateTime<FixedOffset>,
     },

@@ -22,7 +22,7 @@ pub use adopt::{AdoptCandidate, AdoptStep, AdoptTree, MadeBy};
 pub use chain::Chain;
 pub use cloud::{CloudLimits, CloudSyncStep, LiveSources};
 pub use destination::{DestinationCheckStep, DiscardPartial, SpaceCheckStep, TakeOver};
-pub use part::Part;
+pub use part::{Part, Share};
 pub use repair::{
     RepairFile, RepairFolder, RepairFrom, RepairName, RepairRecords, RepairStep, StoredMetadata,
     StoredTime,

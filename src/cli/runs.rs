@@ -59,8 +59,8 @@ pub(crate) struct Apply {
         conflicts_with_all = ["plan", "if_due", "by_units"]
     )]
     pub(crate) only: Vec<DestinationName>,
-    /// Let backup-local.service and backup-cloud.service do their steps of the run; for
-    /// backup.service
+    /// Let backup-local.service, backup-cloud.service and backup-NAME.service of each named destination do
+    /// their steps of the run; for backup.service
     #[arg(long, conflicts_with = "plan")]
     pub(crate) by_units: bool,
     /// Show what would be run, without doing it: what `plan --dry-run` shows

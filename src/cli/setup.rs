@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use schema::config::DestinationName;
 
 use super::At;
 
@@ -31,6 +32,9 @@ pub(crate) struct SystemdUnits {
 
 #[derive(Debug, Args)]
 pub(crate) struct View {
+    /// That of a named destination [default: local]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<DestinationName>,
     /// Take it away, whatever the configuration says, until the next run or `backup view`
     #[arg(long)]
     pub(crate) remove: bool,

@@ -385,7 +385,7 @@ impl Steps<'_> {
         let mut page = render::page::Page::default();
         page.line(0, &format!("enabled {}", enabled.join(", ")));
         page.into_string().lines().for_each(|line| self.say(line));
-        self.outcome.enabled = enabled.into_iter().map(str::to_owned).collect();
+        self.outcome.enabled = enabled;
         if !nix::unistd::geteuid().is_root() {
             self.say(
                 "they run while you are logged in; `loginctl enable-linger` has them run always",

@@ -63,7 +63,7 @@ pub(crate) fn print_units(arguments: &SystemdUnits, settings: &Settings, out: &O
         })?,
         None if settings.json => {
             let files = units.iter();
-            let files = files.map(|unit| (unit.name.to_owned(), unit.text.clone()));
+            let files = files.map(|unit| (unit.name.clone(), unit.text.clone()));
             out.print_json(&UnitFiles {
                 format_version: FORMAT_VERSION,
                 units: files.collect(),

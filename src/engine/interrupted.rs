@@ -7,7 +7,7 @@ use executor::{
     state_dir::StateDir,
 };
 use planner::{notices::TimerCall, unfinished::judge_service_end};
-use schema::RunResult;
+use schema::{RunResult, config::DestinationName};
 
 use super::{Engine, Observer, logs::LogKind};
 
@@ -40,6 +40,8 @@ pub enum FinishOutcome {
 struct Owing {
     state: StateDir,
     run_id: String,
+    /// The named destinations that it is for.
+    named: Vec<DestinationName>,
     /// Whether a part of it was handed to a unit of its own.
     is_handed_over: bool,
 }
@@ -69,10 +71,15 @@ impl Engine {
         let Some(owing) = self.find_owing()? else {
             return Ok(FinishOutcome::NothingOwed);
         };
-        let Owing { state, run_id, .. } = owing;
-        if !state.is_owned() && owing.is_handed_over {
+        let Owing {
+            state,
+            run_id,
+            named,
+            is_handed_over,
+        } = owing;
+        if !state.is_owned() && is_handed_over {
             // The script after the backup must not meet a part that is still at work.
-            Systemd.stop_parts();
+            Systemd.stop_parts(&named);
         }
         let lock = match state.lock() {
             Err(error) if error.kind == ErrorKind::Busy => return Ok(FinishOutcome::Busy),
@@ -113,12 +120,14 @@ impl Engine {
         let Some(unfinished) = self.unfinished_of_config(&state)? else {
             return Ok(None);
         };
+        let named = unfinished.plan.chains.into_keys().collect();
         let run_id = unfinished.plan.run_id;
         let replay = state.replay(&run_id)?;
         Ok((!replay.is_settled()).then(|| Owing {
             is_handed_over: replay.handed_to().is_some(),
             state,
             run_id,
+            named,
         }))
     }
 

@@ -18,9 +18,13 @@ use executor::{
 use planner::{findings::code::part_of, units};
 use schema::{
     Config,
+    config::DestinationName,
     finding::Finding,
     journal::Outcome,
-    plan::{Part, chain::plain_id},
+    plan::{
+        Part,
+        chain::{plain_id, split_id},
+    },
 };
 
 /// Records of the run as a whole.
@@ -107,7 +111,9 @@ impl<'a> Logs<'a> {
     /// that it is about.
     fn write_record_of(&self, parts: &[Part], record: &Record<'_>) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        let unit = parts.last().copied().and_then(unit_of);
+        let named = record.step.and_then(|step| split_id(step).1);
+        let named = named.map(|name| units::service_of(&DestinationName::new(name)));
+        let unit = named.as_deref().or(parts.last().copied().and_then(unit_of));
         let record = &Record {
             run_id: record.run_id.or(run.as_deref()),
             unit: unit.filter(|_| matches!(self.kind, LogKind::Backups | LogKind::Runs)),

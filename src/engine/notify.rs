@@ -159,6 +159,11 @@ impl Operation<'_> {
     pub(super) fn notify_of_deferral(&self, state: &StateDir, report: &Report) -> Result<()> {
         let config = &self.engine.config;
         let now = self.context.clock.now();
+        // Without `local` and `cloud` the first of the others tells how old the last good backup is.
+        let first = self.engine.named().into_iter().next();
+        let of = first.filter(|_| !self.engine.has_base());
+        let engine = self.engine.view_of(of.as_ref())?;
+        let (view, seen) = (self.in_view(&engine), state.of_destination(of.as_ref()));
         let known = state.deferrals();
         let mut deferrals = notices::deferrals_with_one_more(known, now);
         let is_late = |good: Option<LastGood>| {
@@ -167,9 +172,9 @@ impl Operation<'_> {
         };
         // The destination, which may sleep, is looked at only where there is something to tell.
         if notices::wants_deferral_notice(config, &deferrals, now)
-            && is_late(state.last_good(now).unwrap_or_default())
+            && is_late(seen.last_good(now).unwrap_or_default())
         {
-            let last_good = self.last_good(Some(state));
+            let last_good = view.last_good(Some(&seen));
             let channels = config.notifications.channels();
             if is_late(last_good) && self.notify(&channels, report, last_good, Occasion::Late) {
                 deferrals.notified_at = Some(now);

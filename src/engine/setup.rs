@@ -221,7 +221,7 @@ impl UnitPlace {
         } else {
             &self.units
         };
-        Some(folder.join(unit.name))
+        Some(folder.join(&unit.name))
     }
 
     /// Writes the units and the rule, each where it belongs, and has systemd start them from now on;
@@ -233,7 +233,7 @@ impl UnitPlace {
         &self,
         units: &[Unit],
         each: &mut dyn FnMut(UnitChange<'_>),
-    ) -> Result<Vec<&'static str>> {
+    ) -> Result<Vec<String>> {
         let (rules, units): (Vec<Unit>, Vec<Unit>) = units
             .iter()
             .cloned()
@@ -260,7 +260,8 @@ impl UnitPlace {
         if !now.is_empty() {
             self.manager.enable_now(&now)?;
         }
-        Ok([now, later].concat())
+        let all = [now, later].concat();
+        Ok(all.into_iter().map(str::to_owned).collect())
     }
 }
 

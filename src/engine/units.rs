@@ -10,7 +10,7 @@ use executor::{
     error::Result,
     trust::{self, NewFile},
 };
-use planner::units::{HEADER, NAMES, Unit};
+use planner::units::{HEADER, NAMES, Unit, is_of_destination};
 
 use super::own_file::begins_with;
 
@@ -75,7 +75,7 @@ pub fn write_units(
     let gone = decide_units(folder, units)?;
     std::fs::create_dir_all(folder).map_err(|error| io_error("make", folder, error))?;
     for unit in units {
-        let path = folder.join(unit.name);
+        let path = folder.join(&unit.name);
         // Whatever the caller's mask: others may read units, and never write them.
         NewFile::at(&path, "the unit")?.write_with_mode(unit.text.as_bytes(), 0o644)?;
         each(UnitChange::Wrote(&path));
@@ -98,7 +98,7 @@ pub fn foretell_units(
 ) -> Result<()> {
     let gone = decide_units(folder, units)?;
     for unit in units {
-        each(UnitChange::Wrote(&folder.join(unit.name)));
+        each(UnitChange::Wrote(&folder.join(&unit.name)));
     }
     gone.iter().for_each(|path| each(UnitChange::Removed(path)));
     Ok(())
@@ -108,7 +108,7 @@ pub fn foretell_units(
 fn decide_units(folder: &Path, units: &[Unit]) -> Result<Vec<PathBuf>> {
     NewFile::check_folder(folder, "the units")?;
     for unit in units {
-        let path = folder.join(unit.name);
+        let path = folder.join(&unit.name);
         if begins_with(&path, HEADER) == Some(false) {
             return Err(Error::refused(format!(
                 "{} is there and was not made by this program",
@@ -120,9 +120,20 @@ fn decide_units(folder: &Path, units: &[Unit]) -> Result<Vec<PathBuf>> {
             NewFile::at(&path, "the unit")?;
         }
     }
-    let is_gone = |name: &&&str| !units.iter().any(|unit| unit.name == **name);
-    let gone = NAMES.iter().filter(is_gone).map(|name| folder.join(name));
+    let is_gone = |name: &String| !units.iter().any(|unit| unit.name == *name);
+    let known = NAMES.iter().map(|name| (*name).to_owned());
+    let gone = known.chain(units_of_destinations(folder)).filter(is_gone);
     Ok(gone
+        .map(|name| folder.join(name))
         .filter(|path| begins_with(path, HEADER) == Some(true))
         .collect())
+}
+
+/// The names in a folder that units of named destinations may have, of whatever configuration.
+fn units_of_destinations(folder: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = found.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| is_of_destination(name)).collect();
+    names.sort_unstable();
+    names
 }

@@ -56,9 +56,11 @@ impl Engine {
         if let Some(because) = &found.impossible
             && (is_wanted || found.is_there)
         {
+            let of = self.of.as_ref();
+            let of = of.map_or_else(String::new, |name| format!(" --destination {name}"));
             let command = match remove {
-                true => "`sudo backup view --remove`",
-                false => "`sudo backup view`",
+                true => format!("`sudo backup view{of} --remove`"),
+                false => format!("`sudo backup view{of}`"),
             };
             return Err(Error::refused(format!(
                 "what users see of the snapshots cannot be changed: {because}"

@@ -114,7 +114,7 @@ fn a_release_has_the_units_of_the_configuration_in_etc() {
     );
     let expected: BTreeMap<String, String> = units
         .into_iter()
-        .map(|unit| (unit.name.to_owned(), unit.text))
+        .map(|unit| (unit.name, unit.text))
         .collect();
     let shipped: BTreeMap<String, String> = fs::read_dir(assets.join("units"))
         .unwrap()

@@ -172,6 +172,7 @@ fn what_the_cloud_part_wrote_apart_is_taken_over_wherever_either_journal_ends() 
     before.truncate(before.iter().position(is_cloud).unwrap());
     before.push(JournalEvent::HandedOver {
         part: Part::Cloud,
+        of: None,
         at: FIRST.parse().unwrap(),
     });
     // The run as its process leaves it that is killed while the cloud part is at work.

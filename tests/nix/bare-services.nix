@@ -3,8 +3,8 @@
 {
   # hwc.system.services.backup, with all of its options.
   cfg,
-  # The unit that would mount the destination.
-  mountUnit,
+  # The units that would mount each path.
+  mountUnits,
   # The folder in the store that has bin/backup.
   package,
   # A restricted user, or null.
@@ -59,7 +59,12 @@ let
         rclone = "rclone";
         libnotify = "libnotify";
       };
-      utils.escapeSystemdPath = _: substring 0 (stringLength mountUnit - 6) mountUnit;
+      utils.escapeSystemdPath =
+        path:
+        let
+          unit = mountUnits.${path};
+        in
+        substring 0 (stringLength unit - 6) unit;
     }).config;
 
   # A unit that there is not is none.

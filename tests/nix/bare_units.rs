@@ -63,6 +63,23 @@ pub(crate) fn configs() -> Vec<Value> {
             "monitoring": monitoring,
         }));
     }
+    configs.push(json!({
+        "version": 1,
+        "local": {"sources": ["/home"], "optionalSources": ["/home"]},
+        "schedule": {"enable": true, "randomDelay": "20m"},
+        "monitoring": {},
+        "destinations": {
+            "nas": {"type": "disk", "mountPoint": "/mnt/the nas", "readableByUsers": true, "requireMount": false},
+            "off": {"type": "disk", "mountPoint": "/mnt/off", "enable": false},
+            "usb-2": {
+                "type": "disk",
+                "mountPoint": "/mnt/100% usb",
+                "readableByUsers": true,
+                "sources": ["/var/tmp/x"],
+                "schedule": {"frequency": "Sat", "randomDelay": "5m", "onlyOnAC": false},
+            },
+        },
+    }));
     // As the options are: each key has a value.
     let whole = |config: Value| {
         let config: Config = serde_json::from_value(config).unwrap();
@@ -76,8 +93,14 @@ pub(crate) fn made_of_each(nix: &Nix, configs: &[Value], expression: &str) -> Ve
     let data: Vec<Value> = configs
         .iter()
         .map(|cfg| {
-            let mount_point = cfg["local"]["mountPoint"].as_str().unwrap();
-            json!({ "cfg": cfg, "mountUnit": mount_unit(mount_point) })
+            let named = cfg["destinations"].as_object().into_iter().flatten();
+            let named = named.map(|(_, one)| &one["mountPoint"]);
+            let paths = named.chain([&cfg["local"]["mountPoint"]]);
+            let paths = paths.map(|path| path.as_str().unwrap().to_owned());
+            let units: BTreeMap<String, String> = paths
+                .map(|path| (path.clone(), mount_unit(&path)))
+                .collect();
+            json!({ "cfg": cfg, "mountUnits": units })
         })
         .collect();
     let made = nix.eval(&format!("map (one: {expression}) data"), &json!(data));
@@ -87,10 +110,12 @@ pub(crate) fn made_of_each(nix: &Nix, configs: &[Value], expression: &str) -> Ve
 /// The facts that the module knows of each configuration.
 fn nix_facts(nix: &Nix, configs: &[Value]) -> Vec<Value> {
     let expression = format!(
-        "import ./nixos/unit-facts.nix (one // {{
+        "import ./nixos/unit-facts.nix {{
+           inherit (one) cfg;
+           mountUnit = path: one.mountUnits.${{path}};
            program = \"{IN_STORE} --config /etc/backup/config.json --as-unit\";
            inherit (one.cfg.cloud) configFile;
-         }})"
+         }}"
     );
     made_of_each(nix, configs, &expression)
 }
@@ -108,29 +133,19 @@ fn the_module_knows_the_facts_that_the_program_knows() {
     let Some(nix) = Nix::find("the_module_knows_the_facts_that_the_program_knows") else {
         return;
     };
-    let micros = |text: &str| text.parse::<Span>().unwrap().as_micros();
+    let layout = Layout::of_root(IN_STORE);
     let configs = configs();
     let mut seen: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
     for (json, module) in configs.iter().zip(nix_facts(&nix, &configs)) {
         let config: Config = serde_json::from_value(json.clone()).unwrap();
-        let facts = Facts::from_config(&config, &Layout::of_root(IN_STORE));
-        let names = module["conditions"].as_object().unwrap().keys();
-        assert!(names.eq(facts.conditions.keys()), "{module:#}");
-        for (name, holds) in &facts.conditions {
-            seen.entry((*name).to_owned()).or_default().insert(*holds);
-            // A delay of nothing is none.
-            if *name != "schedule.isDelayed" {
-                assert_eq!(module["conditions"][name], *holds, "{name}: {json:#}");
-            }
-        }
-        for (name, text) in &facts.texts {
-            let module = module["texts"][name].as_str().unwrap();
-            let alike = match *name {
-                "schedule" => module.parse::<Calendar>().unwrap() == text.parse().unwrap(),
-                "randomDelay" => micros(module) == micros(text),
-                _ => module == text,
-            };
-            assert!(alike, "{name}: {module} and {text}");
+        let facts = Facts::from_config(&config, &layout);
+        compare_facts(json, &facts, &module, &mut seen);
+        let others = module["others"].as_object().unwrap();
+        let names: Vec<String> = config.chains().iter().map(ToString::to_string).collect();
+        assert!(others.keys().eq(names.iter()), "{module:#}");
+        for name in config.chains() {
+            let facts = Facts::of_destination(&config, &name, &layout).unwrap();
+            compare_facts(json, &facts, &others[name.as_str()], &mut seen);
         }
     }
     for (name, ways) in seen {
@@ -138,6 +153,35 @@ fn the_module_knows_the_facts_that_the_program_knows() {
         let expected = if name == "state.isInItsDefault" { 1 } else { 2 };
         assert_eq!(ways.len(), expected, "{name}");
     }
+}
+
+/// Fails where the module knows other facts than the program.
+fn compare_facts(
+    json: &Value,
+    facts: &Facts,
+    module: &Value,
+    seen: &mut BTreeMap<String, BTreeSet<bool>>,
+) {
+    let micros = |text: &str| text.parse::<Span>().unwrap().as_micros();
+    let names = module["conditions"].as_object().unwrap().keys();
+    assert!(names.eq(facts.conditions.keys()), "{module:#}");
+    for (name, holds) in &facts.conditions {
+        seen.entry((*name).to_owned()).or_default().insert(*holds);
+        // A delay of nothing is none.
+        if *name != "schedule.isDelayed" {
+            assert_eq!(module["conditions"][name], *holds, "{name}: {json:#}");
+        }
+    }
+    for (name, text) in &facts.texts {
+        let module = module["texts"][name].as_str().unwrap();
+        let alike = match *name {
+            "schedule" => module.parse::<Calendar>().unwrap() == text.parse().unwrap(),
+            "randomDelay" => micros(module) == micros(text),
+            _ => module == text,
+        };
+        assert!(alike, "{name}: {module} and {text}");
+    }
+    assert_eq!(module["lists"], json!(facts.lists), "{json:#}");
 }
 
 /// The lines of a unit as the module defines it.

@@ -33,6 +33,13 @@ fn as_options(config: &Value) -> Value {
     options.as_object_mut().unwrap().remove("version");
     options["enable"] = json!(true);
     options["local"]["readableByUsers"] = json!(false);
+    let named = options["destinations"]
+        .as_object_mut()
+        .into_iter()
+        .flatten();
+    for (_, destination) in named {
+        destination["readableByUsers"] = json!(false);
+    }
     // A user has no sendmail of the system's to be asked for, and no cloud is without credentials here.
     if options["cloud"]["configFile"].is_null() {
         options["cloud"]["configFile"] = json!("/home/ann/.config/rclone/rclone.conf");
@@ -81,7 +88,7 @@ fn program_units(config: &Config) -> Vec<(String, Lines)> {
     let units = render_user_units(config, &layout());
     let units = units.into_iter();
     let mut units: Vec<_> = units
-        .map(|unit| (unit.name.to_owned(), spell_lines(lines(&unit.text))))
+        .map(|unit| (unit.name.clone(), spell_lines(lines(&unit.text))))
         .collect();
     units.sort();
     units
@@ -112,7 +119,11 @@ fn a_users_units_are_those_that_the_program_prints() {
             assert_eq!(service["Unit"]["X-SwitchMethod"], "keep-old");
             let path = service["Service"]["Environment"][0].as_str().unwrap();
             let has = |tool: &str| path.contains(&format!("/nix/store/{tool}/bin"));
-            assert_eq!(has("rsync"), config.local.enable && config.local.use_rsync);
+            let names = config.chains().into_iter();
+            let mut views = names.filter_map(|name| config.view(&name));
+            let copies = |config: &Config| config.local.enable && config.local.use_rsync;
+            let wanted = copies(&config) || views.any(|view| copies(&view));
+            assert_eq!(has("rsync"), wanted);
             assert_eq!(has("rclone"), config.cloud.enable);
         }
     }

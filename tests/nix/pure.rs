@@ -86,6 +86,10 @@ fn keys(at: &Value, path: &str, found: &mut BTreeSet<String>) {
         Some(target) => root.pointer(target.trim_start_matches('#')).unwrap(),
         None => at,
     };
+    if let Some(target) = at["additionalProperties"]["$ref"].as_str() {
+        let value = root.pointer(target.trim_start_matches('#')).unwrap();
+        return keys(value, &format!("{path}.<name>"), found);
+    }
     match at["properties"].as_object() {
         Some(properties) => {
             for (key, below) in properties {
@@ -156,9 +160,10 @@ fn enums_are_those_of_the_schema() {
         let Some(values) = option["enum"].as_array() else {
             continue;
         };
-        let (section, key) = path.split_once('.').unwrap_or(("", path));
+        let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
         let at = match root["properties"][section]["$ref"].as_str() {
             Some(target) => root.pointer(target.trim_start_matches('#')).unwrap(),
+            None if section == "destinations.<name>" => &root["$defs"]["Destination"],
             None => &root,
         };
         let target = at["properties"][key]["$ref"].as_str().unwrap();
@@ -171,7 +176,7 @@ fn enums_are_those_of_the_schema() {
         assert_eq!(values, &allowed, "{path}");
         seen += 1;
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 12);
 }
 
 #[test]
@@ -190,6 +195,8 @@ fn the_defaults_are_the_programs() {
         };
         let (section, key) = path.split_once('.').unwrap_or(("", path));
         match section {
+            // There is none by default.
+            "destinations" => {}
             "" => cfg[key] = default.clone(),
             _ if key.contains('.') => {
                 // Always there, as channels are not.

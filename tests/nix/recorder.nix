@@ -75,6 +75,8 @@ let
             flatten path value
           else if value.type.kind == "submodule" then
             flatten path value.type.options
+          else if value.type.kind == "attrsOf" && value.type.of.kind or null == "submodule" then
+            flatten "${path}.<name>" value.type.of.options
           else
             [
               {

@@ -172,7 +172,133 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "monitoring.drill.enable",
             "namespaces",
         ),
+        named(
+            "view",
+            json!({ "mountPoint": "/mnt/x" }),
+            "destinations.view",
+            "taken",
+        ),
+        named(
+            "My_disk",
+            json!({ "mountPoint": "/mnt/x" }),
+            "destinations.My_disk",
+            "not a name",
+        ),
+        named("usb", json!({}), "destinations.usb.mountPoint", "not set"),
+        named(
+            "b2",
+            json!({ "type": "remote" }),
+            "destinations.b2.remote",
+            "not set",
+        ),
+        named(
+            "usb",
+            json!({ "mountPoint": "/mnt/usb", "sources": [] }),
+            "destinations.usb.sources",
+            "empty although destinations.usb.enable is true",
+        ),
+        named(
+            "usb",
+            json!({ "mountPoint": "/mnt/usb", "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0 }),
+            "destinations.usb.keepDaily",
+            "no snapshot would be kept",
+        ),
+        named(
+            "usb",
+            json!({ "mountPoint": "/mnt/backup/" }),
+            "destinations.usb.mountPoint",
+            "is where local is, too",
+        ),
+        named(
+            "usb",
+            json!({ "mountPoint": "/mnt/usb", "schedule": { "frequency": "*-02-30" } }),
+            "destinations.usb.schedule.frequency",
+            "never elapses",
+        ),
     ]
+}
+
+/// A named destination beside `local` that is wrong.
+fn named(
+    name: &str,
+    of: Value,
+    option: &'static str,
+    text: &'static str,
+) -> (Value, &'static str, &'static str) {
+    let mut destination = json!({ "type": "disk", "requireMount": false });
+    let more = of.as_object().unwrap().clone();
+    destination.as_object_mut().unwrap().extend(more);
+    let backup = json!({
+        "local": { "enable": true },
+        "schedule": { "enable": true },
+        "destinations": { name: destination },
+    });
+    (backup, option, text)
+}
+
+#[test]
+fn a_named_disk_that_nothing_mounts_or_that_stops_the_boot_is_warned_of() {
+    let test = "a_named_disk_that_nothing_mounts_or_that_stops_the_boot_is_warned_of";
+    let Some((nix, nixpkgs)) = Nix::with_lib(test) else {
+        return;
+    };
+    // Nothing else is backed up, and nothing is said of that.
+    let backup = json!({ "destinations": {
+        "usb": { "type": "disk", "mountPoint": "/mnt/usb/" },
+        "off": { "type": "disk", "mountPoint": "/mnt/off", "enable": false },
+    } });
+    for (system, text) in [
+        (
+            r#"{ fileSystems."/mnt/usb".options = [ "nofail" ]; }"#,
+            None,
+        ),
+        ("{ }", Some("nothing in fileSystems mounts /mnt/usb,")),
+        (
+            r#"{ fileSystems."/mnt/usb" = { }; }"#,
+            Some("has not the option nofail"),
+        ),
+    ] {
+        let (failed, warnings) = told(&nix, &nixpkgs, &backup, system);
+        assert_eq!(failed, Vec::<String>::new());
+        let start = "hwc.system.services.backup.destinations.usb.mountPoint: ";
+        assert_eq!(warnings.len(), text.iter().count(), "{warnings:#?}");
+        for warning in warnings {
+            let text = text.unwrap();
+            assert!(
+                warning.starts_with(start) && warning.contains(text),
+                "{warning}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_destination_is_written_without_the_keys_of_the_other_type() {
+    let test = "a_destination_is_written_without_the_keys_of_the_other_type";
+    let Some((nix, nixpkgs)) = Nix::with_lib(test) else {
+        return;
+    };
+    let made = |names: &str| {
+        let bare = nixpkgs.import("bare", &format!("backup.destinations = {names};"));
+        let expression = format!(
+            "import ./nixos/config-json.nix {{
+               cfg = removeAttrs {bare}.config.hwc.system.services.backup [ \"package\" ];
+             }}"
+        );
+        nix.try_eval(&expression, &Value::Null)
+    };
+    let config = made(
+        "{
+           usb-2 = { type = \"disk\"; mountPoint = \"/mnt//usb/\"; schedule.timeOfDay = \"12:00\"; };
+           b2 = { type = \"remote\"; remote = \"b2:x\"; enable = false; };
+         }",
+    )
+    .unwrap();
+    // What the program writes of the same configuration.
+    let read: schema::Config = serde_json::from_value(config.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), config);
+    assert_eq!(config["destinations"]["usb-2"]["mountPoint"], "/mnt/usb");
+    assert_eq!(config["destinations"]["b2"].get("mountPoint"), None);
 }
 
 #[test]

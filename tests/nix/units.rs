@@ -49,7 +49,7 @@ fn spell_value(key: &str, value: &str) -> Vec<String> {
             0 => return Vec::new(),
             delay => format!("{delay}us"),
         },
-        "After" | "Wants" | "PropagatesReloadTo" => {
+        "After" | "PropagatesReloadTo" | "WantedBy" | "Wants" => {
             return value.split(' ').map(str::to_owned).collect();
         }
         _ => match value {
@@ -83,7 +83,7 @@ pub(crate) fn program_units(config: &Config) -> Vec<(String, Lines)> {
     let mut units: Vec<(String, Lines)> = render_units(config, &Layout::of_root(IN_STORE))
         .into_iter()
         .filter(|unit| unit.name != POWER_RULE)
-        .map(|unit| (unit.name.to_owned(), spell_lines(lines(&unit.text))))
+        .map(|unit| (unit.name.clone(), spell_lines(lines(&unit.text))))
         .collect();
     units.sort();
     units

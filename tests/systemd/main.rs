@@ -11,6 +11,7 @@
     reason = "tests end at the first surprise and say what they skip"
 )]
 
+mod destinations;
 mod drill;
 mod first_day;
 mod kills;

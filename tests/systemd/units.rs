@@ -96,7 +96,13 @@ fn examples() -> Vec<(String, Value)> {
             Some((name, serde_json::from_str(&text).unwrap()))
         })
         .collect();
+    let mut several = full();
+    several["destinations"] = json!({"usb": {
+        "type": "disk", "mountPoint": "/mnt/100% usb", "readableByUsers": true,
+        "schedule": {"frequency": "Sat"},
+    }});
     examples.push(("all parts".to_owned(), full()));
+    examples.push(("several destinations".to_owned(), several));
     assert!(examples.len() > 2);
     examples
 }
@@ -260,4 +266,47 @@ fn units_of_an_earlier_configuration_go_and_foreign_ones_stay() {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     let text = fs::read_to_string(units.join("backup-cloud.service")).unwrap();
     assert_eq!(text, "[Service]\n");
+}
+
+#[test]
+fn units_of_a_destination_that_is_gone_go_and_those_of_others_stay() {
+    let mut config = full();
+    let disk = |name: &str| {
+        json!({
+            "type": "disk",
+            "mountPoint": format!("/mnt/{name}"),
+            "readableByUsers": true,
+            "schedule": {"frequency": "weekly"},
+        })
+    };
+    config["destinations"] = json!({"usb": disk("usb"), "nas": disk("nas")});
+    let (folder, units) = written(&config);
+    let of = |name: &str| -> BTreeSet<String> {
+        names(&units)
+            .into_iter()
+            .filter(|unit| unit.contains(name))
+            .collect()
+    };
+    let own = |name: &str| -> BTreeSet<String> {
+        [
+            format!("backup-{name}.service"),
+            format!("backup-{name}.timer"),
+            format!("backup-view@{name}.service"),
+        ]
+        .into()
+    };
+    assert_eq!(of("usb"), own("usb"));
+    assert_eq!(of("nas"), own("nas"));
+    // Somebody else's of such a name.
+    fs::write(units.join("backup-mine.service"), "[Service]\n").unwrap();
+    config["destinations"] = json!({"nas": disk("nas")});
+    let to = units.to_str().unwrap();
+    let words = ["systemd-units", "--program", PROGRAM, "--to", to];
+    let output = backup(folder.path(), &config, &words);
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("backup-usb.timer"), "{told}");
+    assert_eq!(of("usb"), BTreeSet::new());
+    assert_eq!(of("nas"), own("nas"));
+    assert!(units.join("backup-mine.service").exists());
 }

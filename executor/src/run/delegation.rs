@@ -10,9 +10,10 @@ use std::time::Duration;
 use schema::{
     FailureCode, Plan, RunResult,
     journal::{JournalEvent, Outcome, Status},
-    plan::{Part, Step},
+    plan::{Share, Step},
 };
 
+use super::sessions::outcome_in_chain;
 use crate::{
     error::{Error, ErrorKind, Result},
     event::Context,
@@ -36,14 +37,14 @@ pub enum UnitExit {
 
 /// Starts units and waits for their end.
 pub trait Units {
-    /// Starts the unit of a part and waits for its end.
+    /// Starts the unit of a share and waits for its end.
     ///
     /// # Errors
     /// An interruption: the unit was asked to stop then.
-    fn run(&self, part: Part, context: Context<'_>) -> Result<UnitExit>;
+    fn run(&self, share: &Share, context: Context<'_>) -> Result<UnitExit>;
 
-    /// Name of the unit of a part.
-    fn name(&self, part: Part) -> &'static str;
+    /// Name of the unit of a share.
+    fn name(&self, share: &Share) -> String;
 }
 
 /// What a run needs to hand its parts over.
@@ -58,7 +59,8 @@ pub struct Delegation<'a> {
 /// What to do about a part that says itself why it ended.
 const CONTINUES: &str = "the next `backup apply` continues the run";
 
-/// Hands a part over from `step` on and waits until it is done.
+/// Hands a share over from `step` on and waits until it is done. In a run for several destinations a unit that
+/// breaks, falls silent or is kept out is the end of its own steps, and of nobody else's.
 pub(super) fn hand_over(
     state: &StateDir,
     plan: &Plan,
@@ -67,12 +69,13 @@ pub(super) fn hand_over(
     delegation: Delegation<'_>,
     context: Context<'_>,
 ) -> Result<(Journal, Replay)> {
-    let part = step.action.part();
+    let share = &step.share();
     context.stop.check()?;
     // All that an earlier process of this part wrote was taken over when this journal was opened.
     state.forget_part_journal(&plan.run_id)?;
     journal.append(&JournalEvent::HandedOver {
-        part,
+        part: share.part,
+        of: share.of.clone(),
         at: context.clock.now(),
     })?;
     // The other process writes now, and watches what it works on.
@@ -80,15 +83,23 @@ pub(super) fn hand_over(
     let pause = Pause::new();
     let ended = delegation
         .lock
-        .lend(state, context.stop, || delegation.units.run(part, context))?;
+        .lend(state, context.stop, || delegation.units.run(share, context))?;
     drop(pause);
     let (mut journal, replay) = state.journal(&plan.run_id)?;
     let left = find_left_step(plan, step, &replay);
     let Some(left) = left else {
         return Ok((journal, replay));
     };
-    let unit = delegation.units.name(part);
-    let outcome = outcome_of_left_step(ended, unit, left, &replay, context)?;
+    let unit = &delegation.units.name(share);
+    let outcome = match outcome_of_left_step(ended, unit, left, &replay, context) {
+        Ok(outcome) => outcome,
+        Err(error) if plan.chains.is_empty() => return Err(error),
+        Err(error) => {
+            // Its own signal may be on its way; without one, somebody ended that unit alone.
+            asked_to_stop_soon(context)?;
+            outcome_apart(plan, &error).ok_or(error)?
+        }
+    };
     journal.append(&JournalEvent::StepFinished {
         step: left.id.clone(),
         at: context.clock.now(),
@@ -98,16 +109,16 @@ pub(super) fn hand_over(
     state.journal(&plan.run_id)
 }
 
-/// The first step of a part that was handed over from `step` on and is not done.
+/// The first step of a share that was handed over from `step` on and is not done.
 fn find_left_step<'p>(plan: &'p Plan, step: &Step, replay: &Replay) -> Option<&'p Step> {
-    let part = step.action.part();
-    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    // Steps of the part that stand behind another part's are handed over in their turn.
+    let share = step.share();
+    let group = plan.group(&share, |step| replay.outcome(&step.id).is_some());
+    // Steps of it that stand behind another's are handed over in their turn.
     group.first().filter(|left| {
         let place = |of: &Step| plan.steps.iter().position(|step| step.id == of.id);
         let between = plan.steps.iter().skip(place(step).unwrap_or(0));
         between
-            .take_while(|step| step.action.part() == part)
+            .take_while(|step| step.share() == share)
             .any(|step| step.id == left.id)
     })
 }
@@ -144,6 +155,13 @@ fn outcome_of_left_step(
             )
         }
     }
+}
+
+/// How a step ends whose unit would have ended the run of the only destination: of several, the others go on.
+fn outcome_apart(plan: &Plan, error: &Error) -> Option<Outcome> {
+    let asked_to_stop = error.kind == ErrorKind::Interrupted;
+    let deferred = asked_to_stop.then(|| error.clone().into_outcome(Status::Deferred));
+    deferred.or_else(|| outcome_in_chain(plan, error))
 }
 
 /// Ends the run as interrupted if it is asked to stop: whoever stops it stops its parts in the same

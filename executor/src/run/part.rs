@@ -1,9 +1,9 @@
-//! A part of a run that this process does for another one, or of a run that was interrupted.
+//! A share of a run that this process does for another one, or of a run that was interrupted.
 
 use schema::{
     Plan, Report,
     journal::StepReport,
-    plan::{Part, Step},
+    plan::{Share, Step},
 };
 
 use super::{
@@ -19,19 +19,19 @@ use crate::{
     state_dir::{StateDir, Unfinished},
 };
 
-/// A part that the run's process waits for.
+/// A share that the run's process waits for.
 #[derive(Debug)]
-pub struct HandedPart {
+pub struct HandedShare {
     /// The run.
     pub run: Unfinished,
     _lock: Lock,
 }
 
-/// Takes the part over that the run's process handed over; `None` if no process owns a run.
+/// Takes the share over that the run's process handed over; `None` if no process owns a run.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Busy`] if a run is at work and waits for something else.
-pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
+pub fn take_over(state: &StateDir, share: &Share) -> Result<Option<HandedShare>> {
     let lock = state.work_lock()?;
     if !state.is_owned() {
         return Ok(None);
@@ -40,10 +40,10 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
     let run = state.unfinished()?;
     let is_ours = |run: &Unfinished| {
         let replay = state.replay(&run.plan.run_id);
-        replay.is_ok_and(|replay| replay.handed_to() == Some(part))
+        replay.is_ok_and(|replay| replay.handed_to().as_ref() == Some(share))
     };
     match run.filter(is_ours) {
-        Some(run) => Ok(Some(HandedPart { run, _lock: lock })),
+        Some(run) => Ok(Some(HandedShare { run, _lock: lock })),
         None => Err(
             Error::busy("another run is at work, and did not hand this part over")
                 .hint("wait for it to end; `backup status` shows it"),
@@ -51,16 +51,22 @@ pub fn take_over(state: &StateDir, part: Part) -> Result<Option<HandedPart>> {
     }
 }
 
-/// Does the steps of a part in the run of another process, or of one that was interrupted, and
+/// Does the steps of a share in the run of another process, or of one that was interrupted, and
 /// writes on in its journal, or in the part's own. The report is of the steps that have ended so far.
 ///
 /// # Errors
-/// As [`crate::run::begin_run`]; a refusal where the part has nothing left to do, or not yet.
-pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>) -> Result<Report> {
+/// As [`crate::run::begin_run`]; a refusal where it has nothing left to do, or not yet.
+pub fn run_part(
+    state: &StateDir,
+    plan: &Plan,
+    share: &Share,
+    context: Context<'_>,
+) -> Result<Report> {
     let (mut journal, mut replay) = state.part_journal(&plan.run_id)?;
-    let group = plan.group(part, |step| replay.outcome(&step.id).is_some());
-    may_begin(plan, group, part, &replay)?;
-    let mut sessions = Sessions::new(state, plan);
+    let group = plan.group(share, |step| replay.outcome(&step.id).is_some());
+    may_begin(plan, group, share, &replay)?;
+    // Those of others are none of its business, and its unit may not write there.
+    let mut sessions = Sessions::new(state, plan).only(share.of.as_ref());
     sessions.reopen(plan, &mut journal, &mut replay, context)?;
     context.observer.event(Event::RunStarted {
         run_id: &plan.run_id,
@@ -85,12 +91,17 @@ pub fn run_part(state: &StateDir, plan: &Plan, part: Part, context: Context<'_>)
     report.ended_at = context.clock.now();
     let of_part = |done: &StepReport| group.iter().any(|step| step.id == done.step);
     report.steps.retain(of_part);
-    Ok(conclude(plan, report))
+    let mut report = conclude(plan, report);
+    let own = share.of.as_ref().and_then(|of| report.destinations.get(of));
+    if let Some(own) = own {
+        report.result = own.result;
+    }
+    Ok(report)
 }
 
-/// Whether the group of steps of a part may be done now.
-fn may_begin(plan: &Plan, group: &[Step], part: Part, replay: &Replay) -> Result<()> {
-    let word = part.word();
+/// Whether the group of steps of a share may be done now.
+fn may_begin(plan: &Plan, group: &[Step], share: &Share, replay: &Replay) -> Result<()> {
+    let word = share.word();
     let Some(first) = group.first() else {
         return Err(Error::refused(format!(
             "run {} is not finished, and its {word} steps are done",

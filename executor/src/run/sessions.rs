@@ -43,6 +43,12 @@ impl Sessions {
         }
     }
 
+    /// That of one destination alone.
+    pub(super) fn only(mut self, of: Option<&DestinationName>) -> Self {
+        self.all.retain(|name, _| name.as_ref() == of);
+        self
+    }
+
     /// Hands what the sources were found to hold to those who make snapshots of it.
     pub(super) fn take_surveys(&mut self, surveys: Surveys) {
         for (of, survey) in surveys {

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use schema::plan::Part;
+use schema::{
+    config::DestinationName,
+    plan::{Part, Share},
+};
 
 use super::delegation::{UnitExit, Units};
 use crate::{
@@ -22,13 +25,15 @@ use crate::{
 /// Longest time for systemd's answer about a unit.
 const ANSWERS: Duration = Duration::from_secs(60);
 
-/// The units `backup-local.service` and `backup-cloud.service`.
+/// The units `backup-local.service`, `backup-cloud.service`, and `backup-<name>.service` of each named
+/// destination.
 #[derive(Debug, Clone, Copy)]
 pub struct Systemd;
 
 impl Units for Systemd {
-    fn run(&self, part: Part, context: Context<'_>) -> Result<UnitExit> {
-        let unit = self.name(part);
+    fn run(&self, share: &Share, context: Context<'_>) -> Result<UnitExit> {
+        let unit = self.name(share);
+        let unit = unit.as_str();
         let before = unit_properties(unit).remove("InvocationID");
         let limits = Limits::within(Duration::MAX).stopped_by(context.stop);
         let mut start = systemctl_command(&["start", "--wait", unit]);
@@ -54,19 +59,29 @@ impl Units for Systemd {
         ))
     }
 
-    fn name(&self, part: Part) -> &'static str {
-        match part {
-            Part::Coordinator => "backup.service",
-            Part::Local => "backup-local.service",
-            Part::Cloud => "backup-cloud.service",
+    fn name(&self, share: &Share) -> String {
+        match (&share.of, share.part) {
+            (Some(name), _) => format!("backup-{name}.service"),
+            (None, Part::Coordinator) => "backup.service".to_owned(),
+            (None, part) => format!("backup-{}.service", part.word()),
         }
     }
 }
 
 impl Systemd {
-    /// Stops the units of all parts, if they run, and waits for their end.
-    pub fn stop_parts(self) {
-        let units = [Part::Local, Part::Cloud].map(|part| self.name(part));
+    /// Stops the units of all parts and of these named destinations, if they run, and waits for their end.
+    pub fn stop_parts<'n>(self, named: impl IntoIterator<Item = &'n DestinationName>) {
+        let parts = [Part::Local, Part::Cloud].map(Share::of_part);
+        let named = named.into_iter().map(|name| Share {
+            part: Part::Local,
+            of: Some(name.clone()),
+        });
+        let units: Vec<String> = parts
+            .into_iter()
+            .chain(named)
+            .map(|share| self.name(&share))
+            .collect();
+        let units: Vec<&str> = units.iter().map(String::as_str).collect();
         stop_units(&units);
     }
 }

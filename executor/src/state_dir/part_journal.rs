@@ -25,6 +25,11 @@ use crate::{
 /// The part whose process writes a journal of its own.
 const APART: Part = Part::Cloud;
 
+/// Whether what was handed over has a journal of its own.
+fn is_apart(replay: &Replay) -> bool {
+    replay.handed_to().is_some_and(|share| share.part == APART)
+}
+
 impl StateDir {
     /// Opens the journal that the process of a part writes to: the run's, or the part's own; with what
     /// both say.
@@ -34,7 +39,7 @@ impl StateDir {
     pub fn part_journal(&self, run_id: &str) -> Result<(Journal, Replay)> {
         let run = self.run(run_id)?;
         let replay = self.read_whole_journal(&run, run_id)?.unwrap_or_default();
-        if replay.handed_to() != Some(APART) {
+        if !is_apart(&replay) {
             return self.journal(run_id);
         }
         let (area, _) = self.area(AREA)?;
@@ -104,7 +109,7 @@ impl StateDir {
 
     /// What the part's own journal says and the run's does not.
     fn told_by_part(&self, run: &Dir, run_id: &str, replay: &Replay) -> Result<Vec<JournalEvent>> {
-        if replay.handed_to() != Some(APART) {
+        if !is_apart(replay) {
             return Ok(Vec::new());
         }
         let Some(parts) = self.parts()? else {
@@ -222,6 +227,7 @@ mod tests {
             finished("rotate"),
             JournalEvent::HandedOver {
                 part: Part::Local,
+                of: None,
                 at: at(0),
             },
             JournalEvent::RunEnded {
@@ -256,6 +262,7 @@ mod tests {
     fn what_was_taken_over_before_a_kill_is_not_taken_over_again() {
         let handed = JournalEvent::HandedOver {
             part: APART,
+            of: None,
             at: at(0),
         };
         let told = vec![started("a", 1), started("b", 2)];

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use schema::{Config, config::Local};
+use schema::{
+    Config,
+    config::{DestinationKind, DestinationName},
+};
 
 use super::{
     Layout, STATE_DIR,
@@ -19,12 +22,54 @@ pub struct Facts {
     pub conditions: BTreeMap<&'static str, bool>,
     /// What stands for `${name}`.
     pub texts: BTreeMap<&'static str, String>,
+    /// What stands for `${name}` in as many values as there are members: of named destinations that are disks.
+    pub lists: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Facts {
-    /// The facts of a configuration.
+    /// The facts of a configuration, for all units but those of named destinations.
     #[must_use]
     pub fn from_config(config: &Config, layout: &Layout) -> Self {
+        let mut facts = Self::of_view(config, layout);
+        let disks = named_disks(config);
+        let views = disks
+            .iter()
+            .filter_map(|name| Some((name, config.view(name)?)));
+        for (name, view) in views {
+            let own = Self::of_view(&view, layout);
+            let holds = |condition| own.hold(&[condition]);
+            let mut push = |list, text: Option<&String>| {
+                let list = facts.lists.entry(list).or_default();
+                list.extend(text.cloned());
+            };
+            push("others.names", Some(&name.to_string()));
+            push("others.mountPoints", own.texts.get("mountPoint.word"));
+            push("others.mountUnits", own.texts.get("mountUnit"));
+            if holds("local.readableByUsers") {
+                push("others.readable", Some(&name.to_string()));
+            }
+            if holds("tmp.isUsed") {
+                facts.conditions.insert("tmp.isUsedByAny", true);
+            }
+        }
+        facts
+    }
+
+    /// The facts of the units of one named destination that is a disk.
+    #[must_use]
+    pub fn of_destination(
+        config: &Config,
+        name: &DestinationName,
+        layout: &Layout,
+    ) -> Option<Self> {
+        let mut facts = Self::of_view(&config.view(name)?, layout);
+        let own = config.destinations.get(name)?.schedule.is_some();
+        facts.conditions.insert("destination.hasSchedule", own);
+        facts.texts.insert("name", name.to_string());
+        Some(facts)
+    }
+
+    fn of_view(config: &Config, layout: &Layout) -> Self {
         let Config {
             local,
             cloud,
@@ -39,10 +84,9 @@ impl Facts {
             .filter(|below| !below.is_empty());
         let metrics = metrics_folder(config);
         let delay = schedule.random_delay.as_micros();
-        // The local steps are those of all disks.
-        let disks = disks(config);
+        let uses_tmp = uses_temporary_folders(config, layout);
         let conditions = BTreeMap::from([
-            ("local.enable", !disks.is_empty()),
+            ("local.enable", local.enable),
             ("cloud.enable", cloud.enable),
             (
                 "local.readableByUsers",
@@ -73,21 +117,16 @@ impl Facts {
             ("metrics.areWritten", metrics.is_some()),
             ("logs.areBelowVarLog", logs_directory.is_some()),
             ("state.isInItsDefault", layout.state_dir == STATE_DIR),
-            ("tmp.isUsed", uses_temporary_folders(config, layout)),
+            ("tmp.isUsed", uses_tmp),
+            ("tmp.isUsedByAny", uses_tmp),
+            // The common one is nobody's own.
+            ("destination.hasSchedule", false),
         ]);
         let word = quote::quote_path;
         let mount_point = local.mount_point.as_str();
-        let mount_points: Vec<String> = match disks.is_empty() {
-            true => vec![word(mount_point)],
-            false => disks
-                .iter()
-                .map(|disk| word(disk.mount_point.as_str()))
-                .collect(),
-        };
         let texts = [
             ("program", Some(program_with_options(layout))),
-            // Each where it is, or may be, mounted.
-            ("mountPoint.word", Some(mount_points.join(" -"))),
+            ("mountPoint.word", Some(word(mount_point))),
             ("mountUnit", needs_mount.then(|| mount_unit(mount_point))),
             ("schedule", on_calendar(config)),
             ("randomDelay", Some(format!("{delay}us"))),
@@ -114,6 +153,7 @@ impl Facts {
             texts: texts
                 .filter_map(|(name, text)| Some((name, text?)))
                 .collect(),
+            lists: LISTS.map(|name| (name, Vec::new())).into(),
         }
     }
 
@@ -130,31 +170,52 @@ impl Facts {
 
     /// A text with what stands for each `${name}` in it; none where that is not known.
     pub(super) fn fill(&self, template: &str) -> Option<String> {
+        self.fill_with(template, None)
+    }
+
+    /// The same for each member of the list that it names; one text where it names none.
+    pub(super) fn fill_each(&self, template: &str) -> Option<Vec<String>> {
+        let mut lists = self.lists.iter();
+        let named = lists.find(|(name, _)| template.contains(&format!("${{{name}}}")));
+        let Some((name, members)) = named else {
+            return Some(vec![self.fill(template)?]);
+        };
+        let texts = members.iter();
+        let texts = texts.map(|member| self.fill_with(template, Some((name, member))));
+        texts.collect()
+    }
+
+    fn fill_with(&self, template: &str, member: Option<(&str, &String)>) -> Option<String> {
         let mut parts = template.split("${");
         let mut text = parts.next()?.to_owned();
         for part in parts {
             let (name, rest) = part.split_once('}')?;
-            text.push_str(self.texts.get(name)?);
+            let of_list = member.filter(|(list, _)| *list == name);
+            text.push_str(match of_list {
+                Some((_, member)) => member,
+                None => self.texts.get(name)?,
+            });
             text.push_str(rest);
         }
         Some(text)
     }
 }
 
-/// What is backed up to each disk that is used, `local` first.
-fn disks(config: &Config) -> Vec<Local> {
-    let views = config
-        .names()
-        .into_iter()
-        .filter_map(|name| config.view(&name));
-    let mut disks: Vec<Local> = Vec::new();
-    for local in views.map(|view| view.local).filter(|local| local.enable) {
-        // `cloud` has the same view as `local`.
-        if !disks.contains(&local) {
-            disks.push(local);
-        }
-    }
-    disks
+/// The lists that units depend on: names, words of paths, and mount units of named disks.
+const LISTS: [&str; 4] = [
+    "others.names",
+    "others.mountPoints",
+    "others.mountUnits",
+    "others.readable",
+];
+
+/// The named destinations that have units of their own, in the order of a run.
+pub(super) fn named_disks(config: &Config) -> Vec<DestinationName> {
+    let is_disk = |name: &DestinationName| {
+        let found = config.destinations.get(name);
+        found.is_some_and(|one| one.kind == DestinationKind::Disk)
+    };
+    config.chains().into_iter().filter(is_disk).collect()
 }
 
 /// The option by which every unit says that it is one: what cannot be done ends with a code that systemd
@@ -202,18 +263,17 @@ fn metrics_folder(config: &Config) -> Option<&str> {
 
 /// Whether anything that is read or written lies where `PrivateTmp` would hide it.
 fn uses_temporary_folders(config: &Config, layout: &Layout) -> bool {
-    let disks = disks(config);
-    let locals = || disks.iter().chain([&config.local]);
+    let local = &config.local;
     let below = |path: &str| {
         ["/tmp", "/var/tmp"]
             .iter()
             .any(|tmp| path == *tmp || path.starts_with(&format!("{tmp}/")))
     };
     let covers = |path: &str| ["/", "/var"].contains(&path);
-    let mut sources = locals().flat_map(|local| local.sources.iter().map(|source| source.as_str()));
+    let mut sources = local.sources.iter().map(|source| source.as_str());
     let credentials = config.cloud.config_file.as_ref();
     sources.any(|path| below(path) || covers(path))
-        || locals().any(|local| below(local.mount_point.as_str()))
+        || below(local.mount_point.as_str())
         || below(&layout.state_dir)
         || below(&layout.config)
         || below(config.monitoring.log_path.as_str())

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{
+    disk_templates,
     template::UnitTemplate,
     timers::{POWER, WHEN_POWER_COUNTS},
     unit_templates,
@@ -17,9 +18,10 @@ pub fn templates_as_json() -> String {
         units.join(",\n")
     };
     let (units, of_user) = (as_json(&unit_templates()), as_json(&user_services()));
+    let of_disk = as_json(&disk_templates());
     let rule = json!({ "when": WHEN_POWER_COUNTS, "text": POWER });
     format!(
-        "{{\n  \"units\": {{\n{units}\n  }},\n  \"userUnits\": {{\n{of_user}\n  }},\n  \"udevRule\": {rule}\n}}\n"
+        "{{\n  \"units\": {{\n{units}\n  }},\n  \"diskUnits\": {{\n{of_disk}\n  }},\n  \"userUnits\": {{\n{of_user}\n  }},\n  \"udevRule\": {rule}\n}}\n"
     )
 }
 

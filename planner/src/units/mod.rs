@@ -14,8 +14,9 @@ mod template;
 mod timers;
 mod user;
 
-use schema::Config;
+use schema::{Config, config::DestinationName};
 
+use self::facts::named_disks;
 pub use self::{
     facts::Facts, json::templates_as_json, quote::mount_unit, template::UnitTemplate,
     user::render_user_units,
@@ -51,7 +52,7 @@ const STATE_DIR: &str = "/var/lib/backup";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Its name: a unit's, or for the rule that notices AC power `60-backup.rules`.
-    pub name: &'static str,
+    pub name: String,
     /// Its content.
     pub text: String,
 }
@@ -79,7 +80,10 @@ pub const DRILL_TIMER: &str = "backup-drill.timer";
 /// The udev rule that asks again when AC power comes back.
 pub const POWER_RULE: &str = "60-backup.rules";
 
-/// Every name that [`render_units`] may give.
+/// What the names of the views of named destinations begin with.
+const VIEW_OF: &str = "backup-view@";
+
+/// Every name that [`render_units`] may give, but for those of named destinations.
 pub const NAMES: [&str; 11] = [
     TIMER,
     COORDINATOR,
@@ -115,17 +119,44 @@ pub fn unit_templates() -> [UnitTemplate; 10] {
     ]
 }
 
+/// The units of a named destination that is a disk.
+pub(crate) fn disk_templates() -> [UnitTemplate; 3] {
+    [
+        services::disk_service(),
+        timers::disk_timer(),
+        services::disk_view_service(),
+    ]
+}
+
+/// The unit that does the steps of a named destination.
+#[must_use]
+pub fn service_of(name: &DestinationName) -> String {
+    format!("backup-{name}.service")
+}
+
+/// Whether a unit of this name may be one of a named destination.
+#[must_use]
+pub fn is_of_destination(unit: &str) -> bool {
+    let own = unit.strip_prefix("backup-").and_then(|rest| {
+        rest.strip_suffix(".service")
+            .map(|name| name.strip_prefix("view@").unwrap_or(name))
+            .or_else(|| rest.strip_suffix(".timer"))
+    });
+    !NAMES.contains(&unit) && own.is_some_and(|name| name.parse::<DestinationName>().is_ok())
+}
+
 /// Which of these units are to be enabled, and with whether they are to be started at once: timers, and what
 /// the drive starts when it is mounted.
 #[must_use]
-pub fn enabled_units(units: &[Unit]) -> Vec<(&'static str, bool)> {
-    let starts = |name: &str| name.ends_with(".timer") || name == VIEW;
+pub fn enabled_units(units: &[Unit]) -> Vec<(&str, bool)> {
+    let starts = |name: &str| name.ends_with(".timer") || name == VIEW || name.starts_with(VIEW_OF);
     let units = units.iter();
     let wanted = units.filter(|unit| unit.text.contains("\n[Install]\n"));
-    wanted.map(|unit| (unit.name, starts(unit.name))).collect()
+    let wanted = wanted.map(|unit| unit.name.as_str());
+    wanted.map(|name| (name, starts(name))).collect()
 }
 
-/// All units of a configuration, in the order of [`NAMES`].
+/// All units of a configuration, in the order of [`NAMES`], and then those of each named destination.
 ///
 /// Without `schedule.enable` there is nothing that starts a run by itself.
 #[must_use]
@@ -133,12 +164,19 @@ pub fn render_units(config: &Config, layout: &Layout) -> Vec<Unit> {
     let facts = Facts::from_config(config, layout);
     let filled = unit_templates()
         .into_iter()
-        .filter_map(|unit| Some((unit.name, unit.fill(&facts)?)));
-    let rule = facts
-        .hold(timers::WHEN_POWER_COUNTS)
-        .then(|| (POWER_RULE, [timers::POWER_NOTE, timers::POWER].concat()));
+        .filter_map(|unit| unit.render(&facts));
+    let rule = facts.hold(timers::WHEN_POWER_COUNTS).then(|| {
+        let text = [timers::POWER_NOTE, timers::POWER].concat();
+        (POWER_RULE.to_owned(), text)
+    });
+    let of_disks = named_disks(config).into_iter().flat_map(|name| {
+        let facts = Facts::of_destination(config, &name, layout);
+        let all = disk_templates().into_iter();
+        all.filter_map(move |unit| unit.render(facts.as_ref()?))
+    });
     filled
         .chain(rule)
+        .chain(of_disks)
         .map(|(name, text)| Unit {
             name,
             text: format!("{HEADER}\n{text}"),

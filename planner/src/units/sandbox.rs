@@ -147,7 +147,13 @@ pub(super) fn local_limits() -> Vec<Line> {
         Line::lines("DeviceAllow", &[("block-* m", &[]), ("char-* m", &[])]),
     ];
     let destination = writable_paths(&[("-${mountPoint.word}", &[])]);
-    [common_limits(), limits_without_scripts(), may, destination].concat()
+    [
+        common_limits(),
+        limits_without_scripts(OWN_TMP),
+        may,
+        destination,
+    ]
+    .concat()
 }
 
 /// What the cloud steps may do.
@@ -167,7 +173,7 @@ pub(super) fn cloud_limits() -> Vec<Line> {
     ];
     [
         common_limits(),
-        limits_without_scripts(),
+        limits_without_scripts(OWN_TMP),
         limits_without_storing(),
         may,
         writable_paths_apart(),
@@ -185,12 +191,13 @@ pub(super) fn health_limits() -> Vec<Line> {
     // It only reads there. But a disk that the sandbox makes read-only looks like one that became
     // so by itself, which the check is to notice.
     let destination: (&str, Conditions) = ("-${mountPoint.word}", &["local.enable"]);
+    let others: (&str, Conditions) = ("-${others.mountPoints}", &[]);
     [
         common_limits(),
-        limits_without_scripts(),
+        limits_without_scripts(TMP_OF_ALL),
         limits_without_storing(),
         may,
-        writable_paths(&[METRICS, destination]),
+        writable_paths(&[METRICS, destination, others]),
     ]
     .concat()
 }
@@ -296,15 +303,19 @@ fn common_limits() -> Vec<Line> {
     lines
 }
 
+/// Temporary folders of one's own, unless something that is backed up or stored lies in those of the machine.
+type PrivateTmp = [(&'static str, Conditions); 2];
+/// For who works on one destination.
+const OWN_TMP: PrivateTmp = [("yes", &["!tmp.isUsed"]), ("no", &["tmp.isUsed"])];
+/// For who looks at all of them.
+const TMP_OF_ALL: PrivateTmp = [("yes", &["!tmp.isUsedByAny"]), ("no", &["tmp.isUsedByAny"])];
+
 /// What holds for all that run none of the user's scripts.
-fn limits_without_scripts() -> Vec<Line> {
+fn limits_without_scripts(tmp: PrivateTmp) -> Vec<Line> {
     vec![
         Line::set("ProtectSystem", "strict"),
         Line::set("ProtectHome", "read-only"),
-        Line::one_of(
-            "PrivateTmp",
-            &[("yes", &["!tmp.isUsed"]), ("no", &["tmp.isUsed"])],
-        ),
+        Line::one_of("PrivateTmp", &tmp),
         Line::set("NoNewPrivileges", "yes"),
         Line::set("MemoryDenyWriteExecute", "yes"),
     ]

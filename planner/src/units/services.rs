@@ -13,7 +13,11 @@ const NO_FAILURE: &str = "3 75 130 143";
 pub(super) fn coordinator_service() -> UnitTemplate {
     let parts = Line::words(
         "PropagatesReloadTo",
-        &[(LOCAL, &["local.enable"]), (CLOUD, &["cloud.enable"])],
+        &[
+            (LOCAL, &["local.enable"]),
+            (CLOUD, &["cloud.enable"]),
+            ("backup-${others.names}.service", &[]),
+        ],
     );
     // A relation that stops them would also end a part that a person started, as soon as this unit
     // has found that it is at work. The program stops those that it started.
@@ -34,28 +38,36 @@ pub(super) fn coordinator_service() -> UnitTemplate {
             ("${program} settle", &[]),
             // What is mounted within the sandbox nobody else sees.
             ("+${program} view", &["local.readableByUsers"]),
+            ("+${program} view --destination ${others.readable}", &[]),
         ],
     );
     let settle = settle.because(&[
         "After a run that was killed: the post-script and the notification it owes.",
         "With local.readableByUsers: what users see of the snapshots is mounted outside of the sandbox.",
     ]);
-    let disk = Line::words(
-        "WantedBy",
-        &[(
-            "${mountUnit}",
-            &["destination.isMounted", "schedule.enable"],
-        )],
-    );
-    let disk = disk.because(&["Asks whether a backup is due whenever the destination is mounted."]);
     UnitTemplate {
         name: COORDINATOR,
         when: &[],
-        unit: [common_lines("Backup"), vec![parts]].concat(),
+        unit: [common_lines("Backup"), vec![after_the_others(), parts]].concat(),
         service: service_lines(vec![start, settle], sandbox::coordinator_limits()),
         timer: Vec::new(),
-        install: vec![disk],
+        install: vec![wanted_by_disks()],
     }
+}
+
+/// Starts the run when a drive is there.
+pub(super) fn wanted_by_disks() -> Line {
+    let disks = Line::words(
+        "WantedBy",
+        &[
+            (
+                "${mountUnit}",
+                &["destination.isMounted", "schedule.enable"],
+            ),
+            ("${others.mountUnits}", &["schedule.enable"]),
+        ],
+    );
+    disks.because(&["Asks whether a backup is due whenever the destination is mounted."])
 }
 
 /// `backup-local.service`: the local steps of the coordinator's run, or by itself just those.
@@ -70,6 +82,19 @@ pub(super) fn local_service() -> UnitTemplate {
         service: service_lines(vec![start], sandbox::local_limits()),
         timer: Vec::new(),
         install: Vec::new(),
+    }
+}
+
+/// `backup-<name>.service`: the steps of a named destination that is a disk.
+pub(super) fn disk_service() -> UnitTemplate {
+    UnitTemplate {
+        name: "backup-${name}.service",
+        unit: common_lines("Steps of the backup to ${name}"),
+        service: service_lines(
+            vec![Line::set("ExecStart", "${program} apply --only ${name}")],
+            sandbox::local_limits(),
+        ),
+        ..local_service()
     }
 }
 
@@ -90,17 +115,41 @@ pub(super) fn cloud_service() -> UnitTemplate {
 /// `backup-view.service`: what users see of the snapshots is there while the destination is, and keeps
 /// no drive busy that is unmounted.
 pub(super) fn view_service() -> UnitTemplate {
+    view_template(
+        VIEW,
+        "Read-only view of the backups for users",
+        ["${program} view", "${program} view --remove"],
+    )
+}
+
+/// `backup-view@<name>.service`: the same for a named destination.
+pub(super) fn disk_view_service() -> UnitTemplate {
+    view_template(
+        "backup-view@${name}.service",
+        "Read-only view of the backups on ${name} for users",
+        [
+            "${program} view --destination ${name}",
+            "${program} view --destination ${name} --remove",
+        ],
+    )
+}
+
+fn view_template(
+    name: &'static str,
+    description: &'static str,
+    [start, stop]: [&'static str; 2],
+) -> UnitTemplate {
     let bound = ["BindsTo", "After"]
         .map(|key| Line::words(key, &[("${mountUnit}", &["destination.isMounted"])]));
     let about = vec![
-        Line::set("Description", "Read-only view of the backups for users"),
+        Line::set("Description", description),
         Line::words("Documentation", &[("man:backup(1)", &[])]),
     ];
     let runs = vec![
         Line::set("Type", "oneshot"),
         Line::set("RemainAfterExit", "yes"),
-        Line::set("ExecStart", "${program} view"),
-        Line::set("ExecStop", "${program} view --remove"),
+        Line::set("ExecStart", start),
+        Line::set("ExecStop", stop),
     ];
     let wanted = Line::words(
         "WantedBy",
@@ -110,7 +159,7 @@ pub(super) fn view_service() -> UnitTemplate {
         ],
     );
     UnitTemplate {
-        name: VIEW,
+        name,
         when: &["local.readableByUsers"],
         unit: [about, bound.to_vec()].concat(),
         service: [runs, sandbox::view_limits()].concat(),
@@ -126,7 +175,11 @@ pub(super) fn health_service() -> UnitTemplate {
     UnitTemplate {
         name: HEALTH,
         when: &["monitoring.enable"],
-        unit: common_lines("Check of the backup's health"),
+        unit: [
+            common_lines("Check of the backup's health"),
+            vec![after_the_others()],
+        ]
+        .concat(),
         service: service_lines(vec![start], sandbox::health_limits()),
         timer: Vec::new(),
         install: Vec::new(),
@@ -157,6 +210,11 @@ pub(super) fn common_lines(description: &'static str) -> Vec<Line> {
         // do nothing where no unit mounts it, and wait for a device that is not there where one does.
         Line::words("After", &[("${mountUnit}", &["destination.isMounted"])]),
     ]
+}
+
+/// What works on all destinations is ordered after the named ones as well.
+pub(super) fn after_the_others() -> Line {
+    Line::words("After", &[("${others.mountUnits}", &[])])
 }
 
 /// What a service runs, how it ends, yields and reports, and what it may do.

@@ -15,7 +15,7 @@ pub(super) type Conditions = &'static [&'static str];
 /// A unit whose lines depend on facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitTemplate {
-    /// The unit's name.
+    /// The unit's name, which for a named destination has its `${name}`.
     pub name: &'static str,
     /// When there is such a unit.
     pub(super) when: Conditions,
@@ -50,6 +50,11 @@ impl UnitTemplate {
         Some(text)
     }
 
+    /// The unit with its name; none where there is no such unit.
+    pub(super) fn render(&self, facts: &Facts) -> Option<(String, String)> {
+        Some((facts.fill(self.name)?, self.fill(facts)?))
+    }
+
     /// The sections with their names, in the order of a file.
     pub(super) fn sections(&self) -> [(&'static str, &[Line]); 4] {
         [
@@ -82,7 +87,8 @@ enum List {
     Lines,
 }
 
-/// A text with `${fact}` where a fact's text stands, and when it holds.
+/// A text with `${fact}` where a fact's text stands, and when it holds. Where the fact is a list, there is one
+/// such text for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) text: &'static str,
@@ -144,9 +150,10 @@ impl Line {
     /// The line as it stands in a file, empty where no value holds; none where a fact has no text.
     fn fill(&self, facts: &Facts) -> Option<String> {
         let values = self.values.iter().filter(|value| facts.hold(value.when));
-        let mut values: Vec<String> = values
-            .map(|value| facts.fill(value.text))
+        let values: Vec<Vec<String>> = values
+            .map(|value| facts.fill_each(value.text))
             .collect::<Option<_>>()?;
+        let mut values = values.concat();
         if values.is_empty() {
             return Some(String::new());
         }

@@ -28,7 +28,7 @@ fn without_a_schedule_nothing_starts_a_run_by_itself() {
         &config(r#"{"local": {"enable": true}, "cloud": {"enable": true}}"#),
         &layout(),
     );
-    let names: Vec<&str> = units.iter().map(|unit| unit.name).collect();
+    let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
     assert_eq!(
         names,
         [COORDINATOR, LOCAL, CLOUD, HEALTH_TIMER, HEALTH],
@@ -78,24 +78,6 @@ fn the_disk_asks_whether_a_backup_is_due_and_orders_the_run_after_it() {
     assert!(coordinator.contains("\nAfter=mnt-my\\x2ddisk.mount\n"));
     // What is missing the program tells, in its logs.
     assert!(!unit(&units, LOCAL).contains("PathIsMountPoint"));
-}
-
-#[test]
-fn the_local_steps_write_to_all_disks() {
-    let disks = r#""usb": {"type": "disk", "mountPoint": "/mnt/usb"},
-        "old": {"type": "disk", "mountPoint": "/mnt/old", "enable": false}"#;
-    let of = |local: bool| {
-        let text = format!(r#"{{"local": {{"enable": {local}}}, "destinations": {{{disks}}}}}"#);
-        let units = render_units(&config(&text), &layout());
-        unit(&units, LOCAL).to_owned()
-    };
-    let both = of(true);
-    assert!(
-        both.contains("\nReadWritePaths=-/mnt/backup -/mnt/usb\n"),
-        "{both}"
-    );
-    let named = of(false);
-    assert!(named.contains("\nReadWritePaths=-/mnt/usb\n"), "{named}");
 }
 
 #[test]
@@ -208,20 +190,25 @@ fn every_condition_and_every_text_is_a_fact() {
         r#"{
             "local": {"enable": true},
             "schedule": {"enable": true},
-            "monitoring": {"prometheusFile": "/srv/metrics/backup.prom"}
+            "monitoring": {"prometheusFile": "/srv/metrics/backup.prom"},
+            "destinations": {"usb": {"type": "disk", "mountPoint": "/mnt/usb"}}
         }"#,
     );
-    let facts = Facts::from_config(&config, &layout());
-    let is_fact = |condition: &&str| {
-        let name = condition.trim_start_matches('!');
-        facts.conditions.contains_key(name)
-    };
-    for unit in unit_templates() {
+    let of_all = Facts::from_config(&config, &layout());
+    let of_usb = Facts::of_destination(&config, &DestinationName::new("usb"), &layout()).unwrap();
+    let all = unit_templates().into_iter().map(|unit| (unit, &of_all));
+    let own = disk_templates().into_iter().map(|unit| (unit, &of_usb));
+    for (unit, facts) in all.chain(own) {
+        let is_fact = |condition: &&str| {
+            let name = condition.trim_start_matches('!');
+            facts.conditions.contains_key(name)
+        };
+        assert!(facts.fill(unit.name).is_some(), "{}", unit.name);
         assert!(unit.when.iter().all(is_fact), "{}", unit.name);
         let lines = unit.sections().map(|(_, lines)| lines).concat();
         for value in lines.iter().flat_map(|line| &line.values) {
             assert!(value.when.iter().all(is_fact), "{value:?}");
-            assert!(facts.fill(value.text).is_some(), "{value:?}");
+            assert!(facts.fill_each(value.text).is_some(), "{value:?}");
         }
     }
 }
@@ -264,9 +251,9 @@ fn at_most_one_value_of_a_line_that_is_no_list_holds() {
 
 #[test]
 fn a_drill_has_its_units_where_it_is_asked_for_and_there_is_something_to_restore() {
-    let names = |json: &str| -> Vec<&str> {
+    let names = |json: &str| -> Vec<String> {
         let units = render_units(&config(json), &layout());
-        let names = units.iter().map(|unit| unit.name);
+        let names = units.into_iter().map(|unit| unit.name);
         names.filter(|name| name.contains("drill")).collect()
     };
     let local = r#""local": {"enable": true}"#;
@@ -310,4 +297,128 @@ fn a_drill_that_starts_services_may_make_containers_and_nothing_else_changes() {
             "{services}"
         );
     }
+}
+
+/// Two disks beside `local`, one that is not used, and a schedule.
+const DISKS: &str = r#"{
+    "local": {"enable": true},
+    "schedule": {"enable": true},
+    "destinations": {
+        "nas": {"type": "disk", "mountPoint": "/mnt/the nas", "readableByUsers": true},
+        "usb-2": {
+            "type": "disk",
+            "mountPoint": "/mnt/usb",
+            "requireMount": false,
+            "sources": ["/var/tmp/x"],
+            "schedule": {"frequency": "Sat", "timeOfDay": "18:00", "randomDelay": "5min"}
+        },
+        "off": {"type": "disk", "mountPoint": "/mnt/off", "enable": false}
+    }
+}"#;
+
+#[test]
+fn each_named_disk_has_the_unit_that_local_has_with_its_own_place_to_write_to() {
+    let units = render_units(&config(DISKS), &layout());
+    let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    let own = [
+        "backup-nas.service",
+        "backup-view@nas.service",
+        "backup-usb-2.service",
+        "backup-usb-2.timer",
+    ];
+    assert_eq!(names[names.len() - own.len()..], own);
+    assert!(names.iter().all(|name| {
+        is_of_destination(name) == own.contains(name) && NAMES.contains(name) != own.contains(name)
+    }));
+    let view = config(DISKS).view(&DestinationName::new("nas")).unwrap();
+    let alone = unit(&render_units(&view, &layout()), LOCAL);
+    let expected = alone
+        .replace("apply --only local\n", "apply --only nas\n")
+        .replace(
+            "Description=Local steps of the backup\n",
+            "Description=Steps of the backup to nas\n",
+        );
+    assert_eq!(unit(&units, "backup-nas.service"), expected);
+    let usb = unit(&units, "backup-usb-2.service");
+    assert!(usb.contains("\nReadWritePaths=-/mnt/usb\n"), "{usb}");
+    assert!(!usb.contains("mnt/the nas"), "{usb}");
+    // Its source lies where a folder of its own would hide it, and nobody else's does.
+    assert!(usb.contains("\nPrivateTmp=no\n"), "{usb}");
+    for other in [LOCAL, "backup-nas.service"] {
+        assert!(
+            unit(&units, other).contains("\nPrivateTmp=yes\n"),
+            "{other}"
+        );
+    }
+    assert_eq!(
+        unit(&units, "backup-view@nas.service")
+            .lines()
+            .filter(|line| line.starts_with("Exec") || line.starts_with("BindsTo"))
+            .collect::<Vec<_>>(),
+        [
+            "BindsTo=mnt-the\\x20nas.mount",
+            "ExecStart=/usr/bin/backup --config /etc/backup/config.json --as-unit view --destination nas",
+            "ExecStop=/usr/bin/backup --config /etc/backup/config.json --as-unit view --destination nas --remove",
+        ]
+    );
+}
+
+#[test]
+fn the_run_knows_all_disks_and_each_of_them_starts_it() {
+    let units = render_units(&config(DISKS), &layout());
+    let run = unit(&units, COORDINATOR);
+    for line in [
+        "PropagatesReloadTo=backup-local.service backup-nas.service backup-usb-2.service",
+        "After=mnt-backup.mount",
+        "After=mnt-the\\x20nas.mount",
+        "WantedBy=mnt-backup.mount mnt-the\\x20nas.mount",
+        "ExecStopPost=+/usr/bin/backup --config /etc/backup/config.json --as-unit view --destination nas",
+    ] {
+        assert!(run.lines().any(|one| one == line), "{line}: {run}");
+    }
+    let health = unit(&units, HEALTH);
+    for line in [
+        "ReadWritePaths=-/mnt/backup",
+        "ReadWritePaths=-\"/mnt/the nas\"",
+        "ReadWritePaths=-/mnt/usb",
+        "PrivateTmp=no",
+    ] {
+        assert!(health.lines().any(|one| one == line), "{line}: {health}");
+    }
+    // Nobody else waits for them.
+    assert!(!unit(&units, LOCAL).contains("nas"));
+    let timer = unit(&units, "backup-usb-2.timer");
+    for line in [
+        "OnCalendar=Sat *-*-* 18:00:00",
+        "RandomizedDelaySec=300000000us",
+        "Unit=backup.service",
+    ] {
+        assert!(timer.lines().any(|one| one == line), "{line}: {timer}");
+    }
+    let enabled = enabled_units(&units);
+    for wanted in [
+        ("backup.service", false),
+        ("backup-view@nas.service", true),
+        ("backup-usb-2.timer", true),
+    ] {
+        assert!(enabled.contains(&wanted), "{wanted:?}: {enabled:?}");
+    }
+}
+
+#[test]
+fn a_user_has_a_timer_for_each_schedule_and_one_service_for_all() {
+    let units = render_user_units(&config(DISKS), &layout());
+    let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    let expected = [
+        TIMER,
+        COORDINATOR,
+        RETRY_TIMER,
+        HEALTH_TIMER,
+        HEALTH,
+        "backup-usb-2.timer",
+    ];
+    assert_eq!(names, expected);
+    let run = unit(&units, COORDINATOR);
+    let wanted = "\nWantedBy=mnt-backup.mount mnt-the\\x20nas.mount\n";
+    assert!(run.contains(wanted), "{run}");
 }

@@ -34,6 +34,17 @@ pub(super) fn backup_timer() -> UnitTemplate {
     )
 }
 
+/// `backup-<name>.timer`, for a destination whose schedule is its own: a timer has one delay. It asks the
+/// whole, which does what is due.
+pub(super) fn disk_timer() -> UnitTemplate {
+    UnitTemplate {
+        name: "backup-${name}.timer",
+        when: &["schedule.enable", "destination.hasSchedule"],
+        unit: about("Backup to ${name} on its own schedule"),
+        ..backup_timer()
+    }
+}
+
 /// `backup-retry.timer`.
 pub(super) fn retry_timer() -> UnitTemplate {
     timer_template(
@@ -89,14 +100,18 @@ fn timer_template(
     UnitTemplate {
         name,
         when,
-        unit: vec![
-            Line::set("Description", description),
-            Line::words("Documentation", &[("man:backup(1)", &[])]),
-        ],
+        unit: about(description),
         service: Vec::new(),
         timer: lines,
         install: vec![Line::words("WantedBy", &[("timers.target", &[])])],
     }
+}
+
+fn about(description: &'static str) -> Vec<Line> {
+    vec![
+        Line::set("Description", description),
+        Line::words("Documentation", &[("man:backup(1)", &[])]),
+    ]
 }
 
 /// When the udev rule is wanted.

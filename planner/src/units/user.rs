@@ -8,8 +8,8 @@ use schema::Config;
 
 use super::{
     COORDINATOR, DRILL, HEADER, HEALTH, Layout, Unit,
-    facts::Facts,
-    services::{common_lines, service_lines},
+    facts::{Facts, named_disks},
+    services::{after_the_others, common_lines, service_lines, wanted_by_disks},
     template::{Line, UnitTemplate},
     timers,
 };
@@ -28,11 +28,13 @@ pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
         timers::drill_timer(),
         drill,
     ];
-    let filled = templates.into_iter().filter_map(|unit| {
-        let text = unit.fill(&facts)?;
-        Some((unit.name, text))
+    let filled = templates.into_iter().filter_map(|unit| unit.render(&facts));
+    let own = named_disks(config).into_iter().filter_map(|name| {
+        let facts = Facts::of_destination(config, &name, layout)?;
+        timers::disk_timer().render(&facts)
     });
     filled
+        .chain(own)
         .map(|(name, text)| Unit {
             name,
             text: format!("{HEADER}\n{text}"),
@@ -59,22 +61,13 @@ fn run_service() -> UnitTemplate {
             "After a run that was killed: the post-script and the notification it owes.",
         ]),
     ];
-    let disk = Line::words(
-        "WantedBy",
-        &[(
-            "${mountUnit}",
-            &["destination.isMounted", "schedule.enable"],
-        )],
-    );
     UnitTemplate {
         name: COORDINATOR,
         when: &[],
-        unit: common_lines("Backup"),
+        unit: [common_lines("Backup"), vec![after_the_others()]].concat(),
         service: service_lines(runs, Vec::new()),
         timer: Vec::new(),
-        install: vec![
-            disk.because(&["Asks whether a backup is due whenever the destination is mounted."]),
-        ],
+        install: vec![wanted_by_disks()],
     }
 }
 
@@ -83,7 +76,11 @@ fn health_service() -> UnitTemplate {
     UnitTemplate {
         name: HEALTH,
         when: &["monitoring.enable"],
-        unit: common_lines("Check of the backup's health"),
+        unit: [
+            common_lines("Check of the backup's health"),
+            vec![after_the_others()],
+        ]
+        .concat(),
         service: service_lines(
             vec![Line::set("ExecStart", "${program} health")],
             Vec::new(),
@@ -129,7 +126,7 @@ mod tests {
     #[test]
     fn a_users_run_is_one_service_without_a_sandbox() {
         let units = render_user_units(&config(SCHEDULED), &layout());
-        let names: Vec<&str> = units.iter().map(|unit| unit.name).collect();
+        let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
         assert_eq!(
             names,
             [TIMER, COORDINATOR, RETRY_TIMER, HEALTH_TIMER, HEALTH]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Plan, Step};
+use crate::config::DestinationName;
 
 /// A part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,43 @@ impl Part {
             Self::Coordinator => "coordinator",
             Self::Local => "local",
             Self::Cloud => "cloud",
+        }
+    }
+}
+
+/// The steps that a unit of its own may take over: those of a part, or of a named destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The part.
+    pub part: Part,
+    /// The named destination; none for `local` and `cloud`.
+    pub of: Option<DestinationName>,
+}
+
+impl Share {
+    /// What a part does of the run for `local` and `cloud`.
+    #[must_use]
+    pub fn of_part(part: Part) -> Self {
+        Self { part, of: None }
+    }
+
+    /// Its name, as users read it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match &self.of {
+            Some(name) => name.as_str(),
+            None => self.part.word(),
+        }
+    }
+}
+
+impl Step {
+    /// The share that it is in.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share {
+            part: self.action.part(),
+            of: self.of.clone(),
         }
     }
 }
@@ -55,10 +93,10 @@ impl Action {
 }
 
 impl Plan {
-    /// The steps that a part does in one go, from the first one that is not `done`: its own that
-    /// follow each other, up to the next one of another part.
-    pub fn group(&self, part: Part, done: impl Fn(&Step) -> bool) -> &[Step] {
-        let of_part = |step: &Step| step.action.part() == part;
+    /// The steps that a unit does in one go, from the first one that is not `done`: those of its share that
+    /// follow each other, up to the next one of another.
+    pub fn group(&self, share: &Share, done: impl Fn(&Step) -> bool) -> &[Step] {
+        let of_part = |step: &Step| step.share() == *share;
         let first = self
             .steps
             .iter()

@@ -84,7 +84,7 @@ impl Enabling {
     }
 
     /// Does it, and says so; gives the names of the units that are enabled.
-    pub(super) fn enable(&self, say: &dyn Fn(&str)) -> Result<Vec<&'static str>> {
+    pub(super) fn enable(&self, say: &dyn Fn(&str)) -> Result<Vec<String>> {
         if let Some((from, to)) = &self.install {
             install_program(from, to)?;
             say(&format!("installed {}", shown(to)));

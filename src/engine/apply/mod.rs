@@ -143,7 +143,12 @@ impl Operation<'_> {
                 }
                 wanted = Wanted::of_part(*part);
             }
-            BackupKind::Only(only) => wanted = only.clone(),
+            BackupKind::Only(only) => {
+                if let Some(outcome) = self.run_waiting_destination(only, request)? {
+                    return Ok(ApplyOutcome::Run(outcome));
+                }
+                wanted = only.clone();
+            }
             BackupKind::IfDue(timer) => {
                 options.scheduled = true;
                 match self.ask_due(*timer, &mut wanted)? {

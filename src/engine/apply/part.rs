@@ -1,11 +1,16 @@
-//! The steps of one part, of the run that hands them over or by itself.
+//! The steps of one part or named destination, of the run that hands them over or by itself.
 
-use executor::{Error, error::Result, run::part, scan};
+use executor::{Error, error::Result, run::part, scan, state_dir::StateDir};
 use planner::unfinished::Replan;
-use schema::{Finding, inventory::Power, plan::Part};
+use schema::{
+    Finding,
+    config::{DestinationKind, DestinationName},
+    inventory::Power,
+    plan::{Part, Share},
+};
 
 use super::{ApplyRequest, RunOutcome};
-use crate::engine::operation::Operation;
+use crate::engine::{Wanted, operation::Operation};
 
 impl Operation<'_> {
     /// Does a part of a run that waits for it; none if there is no such run.
@@ -23,18 +28,9 @@ impl Operation<'_> {
                 .map(|because| self.defer_run(&self.engine.state_or_new()?, because))
                 .transpose();
         };
-        // The run's process has just looked at configuration and destination.
-        if let Some(handed) = part::take_over(&state, part)? {
-            let plan = &handed.run.plan;
-            if let Some(difference) = self.engine.find_difference(plan) {
-                return Err(Error::refused(format!(
-                    "run {} is not what the configuration gives: {difference}",
-                    plan.run_id
-                ))
-                .hint("`backup apply --fresh` plans a new one"));
-            }
-            let report = part::run_part(&state, &handed.run.plan, part, self.context)?;
-            return Ok(Some(RunOutcome::Ended(Box::new(report))));
+        let share = Share::of_part(part);
+        if let Some(outcome) = self.run_handed(&state, &share)? {
+            return Ok(Some(outcome));
         }
         if part == Part::Cloud
             && let Some(because) = state.read_only()
@@ -69,8 +65,68 @@ impl Operation<'_> {
         if part == Part::Local {
             self.take_over_before(&state)?;
         }
-        let report = part::run_part(&state, plan, part, self.context)?;
+        let report = part::run_part(&state, plan, &share, self.context)?;
         Ok(Some(RunOutcome::Ended(Box::new(report))))
+    }
+
+    /// Does what the run of another process hands over of a named destination; none if no such run waits, and
+    /// where several are asked for.
+    pub(super) fn run_waiting_destination(
+        &self,
+        wanted: &Wanted,
+        request: &ApplyRequest,
+    ) -> Result<Option<RunOutcome>> {
+        let [name] = wanted.names.as_slice() else {
+            return Ok(None);
+        };
+        let kind = self.engine.config.destinations.get(name).map(|of| of.kind);
+        let share = Share {
+            part: match kind {
+                Some(DestinationKind::Remote) => Part::Cloud,
+                Some(DestinationKind::Disk) | None => Part::Local,
+            },
+            of: Some(name.clone()),
+        };
+        if let Some(state) = self.engine.state()?
+            && let Some(outcome) = self.run_handed(&state, &share)?
+        {
+            return Ok(Some(outcome));
+        }
+        match self.deferral_of_destination(name, request) {
+            Some(because) => {
+                let state = self.engine.state_or_new()?;
+                self.defer_run(&state, because).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Does what the run of another process hands over, if it does.
+    fn run_handed(&self, state: &StateDir, share: &Share) -> Result<Option<RunOutcome>> {
+        // The run's process has just looked at configuration and destination.
+        let Some(handed) = part::take_over(state, share)? else {
+            return Ok(None);
+        };
+        let plan = &handed.run.plan;
+        if let Some(difference) = self.engine.find_difference(plan) {
+            return Err(Error::refused(format!(
+                "run {} is not what the configuration gives: {difference}",
+                plan.run_id
+            ))
+            .hint("`backup apply --fresh` plans a new one"));
+        }
+        let report = part::run_part(state, plan, share, self.context)?;
+        Ok(Some(RunOutcome::Ended(Box::new(report))))
+    }
+
+    /// Why the steps of a named destination that a unit does by itself wait.
+    fn deferral_of_destination(
+        &self,
+        name: &DestinationName,
+        request: &ApplyRequest,
+    ) -> Option<Finding> {
+        let view = self.engine.of(name)?;
+        self.in_view(&view).deferral_of_part(request)
     }
 
     /// Why a part that a unit does by itself waits; who types the command means now.
