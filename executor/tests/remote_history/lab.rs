@@ -96,7 +96,13 @@ impl Lab {
             cache: "cache".to_owned(),
             may_delete: true,
         };
-        for folder in ["disk/daily", "far", "bin", "cache"] {
+        for folder in [
+            "disk/atlas/daily",
+            "disk/atlas/.backup",
+            "far",
+            "bin",
+            "cache",
+        ] {
             fs::create_dir_all(this.path(folder)).unwrap();
         }
         let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
@@ -125,7 +131,7 @@ impl Lab {
     }
 
     pub(crate) fn tree(&self, day: u32) -> PathBuf {
-        self.path(&format!("disk/daily/{}", id(day)))
+        self.path(&format!("disk/{HOST}/daily/{}", id(day)))
     }
 
     /// Seals the tree of a day: its manifest and record.
@@ -135,14 +141,22 @@ impl Lab {
 
     /// Seals a tree whose manifest has these entries.
     pub(crate) fn seal_list(&self, day: u32, list: &[Entry]) -> Sealed {
-        let file = self.path(&format!("disk/{}.mtree.zst", id(day)));
+        let records = self.path(&format!("disk/{HOST}/.backup/snapshots/{}", id(day)));
+        fs::create_dir_all(&records).unwrap();
+        let file = records.join(manifest::FILE_NAME);
         let mut writer = Writer::new(File::create(&file).unwrap()).unwrap();
         for entry in list {
             writer.write(entry).unwrap();
         }
         let digest = writer.finish().unwrap();
+        let record = record(id(day), list, digest);
+        fs::write(
+            records.join("snapshot.json"),
+            serde_json::to_vec(&record).unwrap(),
+        )
+        .unwrap();
         Sealed {
-            record: record(id(day), list, digest),
+            record,
             manifest: file,
         }
     }

@@ -15,5 +15,6 @@ mod interrupted;
 mod lab;
 mod others;
 mod served;
+mod steps;
 mod uploads;
 mod without;

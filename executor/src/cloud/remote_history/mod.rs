@@ -22,6 +22,7 @@ mod put_list;
 mod staging;
 mod upload;
 mod verify;
+mod work;
 
 use schema::remote_history::{HistoryMemory, OBJECTS, RECORDS};
 

@@ -1,0 +1,209 @@
+//! The step that uploads: which snapshot it takes.
+
+use std::{fs, path::Path};
+
+use executor::{
+    cloud::{fetch::WantedFiles, memory::RemoteCache},
+    event::Context,
+    state_dir::StateDir,
+    steps::upload::{OpenFeed, run_upload_step},
+    store::Store,
+};
+use schema::{
+    Plan,
+    journal::{Outcome, Status},
+    plan::UploadStep,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    lab::{HOST, Lab, contents, dir, id},
+    uploads::fill,
+};
+
+fn plan() -> Plan {
+    serde_json::from_value(json!({
+        "format_version": 1, "run_id": "r", "created_at": "2025-03-05T02:00:00Z", "host": HOST,
+        "bound_to": {"config": "00".repeat(32), "destination": "00".repeat(32),
+            "destination_id": null, "snapshots": []},
+        "findings": [], "steps": [],
+        "totals": {"copy_files": 0, "copy_bytes": 0, "link_files": 0, "deletions": 0,
+            "freed_bytes": 0, "kept": 0},
+        "digest": "00".repeat(32),
+    }))
+    .unwrap()
+}
+
+fn step(lab: &Lab, from: &[Value], live: Option<Value>) -> UploadStep {
+    let mut step = json!({
+        "program": lab.path("bin/rclone"), "options": [], "remote": lab.remote, "folder": HOST,
+        "config_file": null, "timeout": "1h", "snapshot": "2025-03-05_02-00-00",
+        "may_delete": true, "from": from,
+    });
+    if let Some(live) = live {
+        step["live"] = live;
+    }
+    serde_json::from_value(step).unwrap()
+}
+
+fn feed(lab: &Lab, of: &str, snapshot: u32, last: u32) -> Value {
+    json!({
+        "of": of, "snapshot": id(snapshot), "last": id(last),
+        "destination": {
+            "mount_point": lab.path("disk"), "folder": HOST, "require_mount": false,
+            "file_system_uuid": null, "destination_id": of, "create": false, "remember": false,
+            "read_only": true, "need_hard_links": false, "readable_by_users": false,
+        },
+    })
+}
+
+fn store(lab: &Lab) -> Store {
+    let disk = lab.path("disk");
+    Store::open(&dir(&disk), disk.to_str().unwrap(), HOST)
+        .unwrap()
+        .unwrap()
+}
+
+fn run(lab: &Lab, step: &UploadStep, stores: &[&Store]) -> Outcome {
+    let state = StateDir::open_or_new(&lab.path("state")).unwrap();
+    let feeds = step.from.iter().zip(stores);
+    let feeds: Vec<OpenFeed<'_>> = feeds
+        .map(|(feed, store)| OpenFeed { feed, store })
+        .collect();
+    let context = Context::silent(&lab.stop);
+    run_upload_step(&feeds, &state, &plan(), "upload", step, context).unwrap()
+}
+
+fn suspect(lab: &Lab, day: u32) {
+    let file = lab.path(&format!(
+        "disk/{HOST}/.backup/snapshots/{}/snapshot.json",
+        id(day)
+    ));
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    record["suspect"] = json!(["half of it is gone"]);
+    fs::write(file, record.to_string()).unwrap();
+}
+
+#[test]
+fn the_first_disk_with_a_good_snapshot_of_this_run_serves_and_else_an_earlier_one() {
+    let Some(lab) = Lab::new("steps") else {
+        return;
+    };
+    for day in [1, 2, 3] {
+        fill(&lab, day);
+        lab.write(day, "home/day", format!("{day}\n"));
+        lab.seal(day);
+    }
+    let store = store(&lab);
+    let both = step(
+        &lab,
+        &[feed(&lab, "local", 9, 1), feed(&lab, "usb", 2, 1)],
+        None,
+    );
+    let outcome = run(&lab, &both, &[&store, &store]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    assert!(
+        outcome.message.starts_with(&id(2).to_string()),
+        "{}",
+        outcome.message
+    );
+    // What is suspect is not taken, until a person says that it is as it should be.
+    suspect(&lab, 3);
+    let newest = step(&lab, &[feed(&lab, "local", 3, 1)], None);
+    let outcome = run(&lab, &newest, &[&store]);
+    assert!(
+        outcome.message.starts_with(&id(1).to_string()),
+        "{}",
+        outcome.message
+    );
+    suspect(&lab, 1);
+    let outcome = run(&lab, &newest, &[&store]);
+    assert_eq!(outcome.status, Status::Incomplete);
+    assert!(
+        outcome
+            .message
+            .contains("no destination that is there has a good snapshot")
+    );
+    let marks = lab.path(&format!(
+        "disk/{HOST}/.backup/snapshots/{}/marks.json",
+        id(3)
+    ));
+    fs::write(marks, r#"{"accepted": true}"#).unwrap();
+    let outcome = run(&lab, &newest, &[&store]);
+    assert!(
+        outcome.message.starts_with(&id(3).to_string()),
+        "{}",
+        outcome.message
+    );
+    let outcome = run(&lab, &newest, &[]);
+    assert!(outcome.message.contains("is there"), "{}", outcome.message);
+    assert!(outcome.hint.is_some());
+    assert_eq!(outcome.status, Status::Incomplete);
+}
+
+#[test]
+fn live_sources_are_uploaded_where_no_disk_serves() {
+    let Some(lab) = Lab::new("steps") else {
+        return;
+    };
+    let source = lab.path("source");
+    fs::create_dir_all(source.join("ann")).unwrap();
+    for number in 0..5 {
+        fs::write(
+            source.join(format!("ann/{number}")),
+            format!("{}\n", number / 2),
+        )
+        .unwrap();
+    }
+    let live = json!({"sources": [source], "exclude_patterns": ["4"], "one_file_system": false});
+    let live = step(&lab, &[feed(&lab, "local", 1, 1)], Some(live));
+    let outcome = run(&lab, &live, &[]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    assert!(
+        outcome.message.contains("2 new contents"),
+        "{}",
+        outcome.message
+    );
+    // Nothing changed: nothing is written, whatever it would be called.
+    let before = lab.all_far();
+    let outcome = run(&lab, &live, &[]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    assert!(
+        outcome.message.contains("has nothing that"),
+        "{}",
+        outcome.message
+    );
+    assert_eq!(lab.all_far(), before);
+    fs::write(source.join("ann/new"), "new\n").unwrap();
+    let outcome = run(&lab, &live, &[]);
+    assert!(
+        outcome.message.contains("1 new content "),
+        "{}",
+        outcome.message
+    );
+    // By a machine that knows nothing of it.
+    let into = lab.path("into");
+    fs::create_dir_all(&into).unwrap();
+    let wanted = WantedFiles {
+        remote: &lab.remote,
+        host: HOST,
+        id: None,
+        paths: &[schema::StoredPathBuf::new()],
+    };
+    let (open, named) = (dir(&into), into.to_str().unwrap());
+    let brought = lab
+        .with(|remote| remote.fetch_files((&open, named), &wanted))
+        .unwrap();
+    assert_eq!((brought.files, brought.missing), (5, 0));
+    let tree = into.join(HOST).join("daily").join(brought.id.to_string());
+    let there = tree.join(source.strip_prefix("/").unwrap());
+    let mut expected = contents(&source);
+    expected.remove(Path::new("ann/4"));
+    assert_eq!(contents(&there), expected);
+    // What is remembered says so, too.
+    let state = StateDir::open_or_new(&lab.path("state")).unwrap();
+    assert!(RemoteCache::open(&state, &lab.remote).unwrap().is_some());
+    let memory = executor::cloud::remote_history::recall_history(&state, &lab.remote).unwrap();
+    assert_eq!(memory.known.len(), 2);
+    assert_eq!(memory.last.unwrap().objects, 1);
+}
