@@ -19,7 +19,7 @@ fn script() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/without.md");
     let page = fs::read_to_string(page).unwrap();
     let block = page
-        .split("```sh\n")
+        .split("```bash\n")
         .find(|block| block.starts_with("#!"))
         .unwrap();
     block.split("```").next().unwrap().to_owned()

@@ -7,7 +7,7 @@
 //! remembered here and not put again.
 //!
 //! What is there is known from one list of `records`. Bodies of records and manifests are kept in the
-//! form of a destination ([`cached`]), so that whatever works on a disk works on what is known of a remote.
+//! form of a destination (`cached.rs`), so that whatever works on a disk works on what is known of a remote.
 
 mod cached;
 mod claim;
