@@ -86,7 +86,7 @@ impl HistoryRemote<'_> {
             .filter(|other| Some(*other) != this.as_ref());
         for other in others {
             let name = format!("expiry-{other}.json");
-            const INTENT: &str = "intent.other";
+            const INTENT: &str = "expiry.json";
             drop(self.cache.new_file(INTENT)?);
             let (from, to) = (
                 format!("{}/{name}", self.records()),

@@ -54,6 +54,8 @@ pub(super) struct Putting<'a> {
     pub(super) bytes: u64,
     /// What did not, and why.
     pub(super) left_out: BTreeMap<Digest, String>,
+    /// How many of those are for another reason than that a source changed.
+    pub(super) refused: usize,
     /// Objects that are damaged there and were not put again yet.
     pub(super) damaged: HashSet<Digest>,
 }
@@ -183,7 +185,8 @@ impl Putting<'_> {
             })?;
         for (digest, because) in changed {
             left.remove(&digest);
-            self.leave_out(digest, because)?;
+            // That sources change is nothing that the remote could help.
+            self.left_out.insert(digest, because);
         }
         Ok((ended, told))
     }
@@ -241,11 +244,11 @@ impl Putting<'_> {
     }
 
     fn leave_out(&mut self, digest: Digest, because: String) -> Result<()> {
-        self.left_out.insert(digest, because);
-        if self.left_out.len() <= MOST_LEFT_OUT {
+        self.refused += 1;
+        if self.refused <= MOST_LEFT_OUT {
+            self.left_out.insert(digest, because);
             return Ok(());
         }
-        let because = self.left_out.values().next().map_or("", String::as_str);
         Err(Error::failed(format!(
             "cloud copy failed: more than {MOST_LEFT_OUT} contents could not be put to {}: {because}",
             self.remote.objects()

@@ -58,6 +58,7 @@ impl Work<'_> {
             put: 0,
             bytes: 0,
             left_out: BTreeMap::new(),
+            refused: 0,
             damaged: std::mem::take(&mut self.damaged),
         };
         let mut rounds = 0;
@@ -141,6 +142,7 @@ impl Work<'_> {
             putting.list = self.remote.go_on_putting()?;
         }
         putting.left_out.clear();
+        putting.refused = 0;
         let mut index = self.remote.object_index(&self.known.records)?;
         let put = self.remote.read_put()?;
         let mut is_begun = false;
