@@ -442,6 +442,12 @@ def read_state(folder):
         path = os.path.join(folder, f"{name}.json")
         if os.path.exists(path):
             read_json(path, path, f"{name}.json")
+    named = os.path.join(folder, "destinations")
+    for destination in sorted(os.listdir(named)) if os.path.isdir(named) else ():
+        for name in ("destinations", "tries"):
+            path = os.path.join(named, destination, f"{name}.json")
+            if os.path.exists(path):
+                read_json(path, path, f"{name}.json")
     cloud = os.path.join(folder, "cloud")
     for key in sorted(os.listdir(cloud)) if os.path.isdir(cloud) else ():
         path = os.path.join(cloud, key, "memory.json")
