@@ -116,7 +116,7 @@ fn bare_state(state: &SourceState) -> SourceState {
             renamed: 0,
             hollow: 0,
             sparse: Some(0),
-            ..state.scan.clone()
+            ..state.scan
         },
         not_held: Vec::new(),
         renamed: Vec::new(),
