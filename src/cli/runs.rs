@@ -50,7 +50,7 @@ pub(crate) struct Apply {
     /// on battery if schedule.onlyOnAC is set; for timers
     #[arg(long, conflicts_with = "plan")]
     pub(crate) if_due: bool,
-    /// Do the steps for these destinations only (local, cloud, or those of destinations.<name>), without
+    /// Do the steps for these destinations only (local, cloud, or names of `destinations`), without
     /// scripts and notifications; of the run that hands them over, if one does
     #[arg(
         long,
