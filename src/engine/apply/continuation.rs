@@ -311,6 +311,9 @@ impl Operation<'_> {
 
     /// Why it is planned anew at the destination that is there now.
     fn why_replan_at_destination(&self, plan: &Plan) -> Result<Option<Replan>> {
+        // Of a plan for several its own steps count.
+        let chain = plan.chain(&name_of(self.engine.of.as_ref()));
+        let plan = chain.as_ref().unwrap_or(plan);
         let destination = self.look_at_destination()?;
         let undue = || self.engine.find_undue_deletion(plan, &destination);
         Ok(why_replan_here(plan, &destination).or_else(|| Some(replan_other(&undue()?))))

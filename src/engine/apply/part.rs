@@ -51,7 +51,7 @@ impl Operation<'_> {
             return Ok(None);
         };
         let plan = &unfinished.plan;
-        let others = plan.steps.iter().any(|step| step.action.part() != part);
+        let others = plan.steps.iter().any(|step| step.share() != share);
         if request.fresh || !others {
             return Ok(None);
         }
