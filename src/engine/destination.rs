@@ -2,6 +2,7 @@
 
 use executor::{
     Error,
+    destination::host_inodes,
     error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
     scan,
@@ -11,7 +12,7 @@ use executor::{
     verify::memory,
 };
 use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
-use schema::{FailureCode, amount, cloud::CloudState, config::Local, inventory::DestinationState};
+use schema::{FailureCode, amount, cloud::CloudState, inventory::DestinationState};
 
 use super::{Engine, operation::Operation};
 
@@ -156,20 +157,7 @@ impl Engine {
 
     /// The inodes that no walk through sources enters: the folders that destinations have of this host.
     pub(super) fn inodes_left_out(&self) -> Vec<(u64, u64)> {
-        let named = self.named();
-        let views = named.iter().filter_map(|name| self.config.view(name));
-        let own = views.chain([self.config.base()]);
-        let disks = own.map(|view| view.local).filter(|local| local.enable);
-        let folder = self.host_folder();
-        let inode = |local: Local| {
-            let dir = resolve(local.mount_point.as_path()).ok()?.folder().ok()?;
-            if local.require_mount && !is_mounted(&dir.stat_self().ok()?) {
-                return None;
-            }
-            let stat = dir.folder(folder.as_ref()).ok()?.stat_self().ok()?;
-            Some((stat.dev, stat.ino))
-        };
-        disks.filter_map(inode).collect()
+        host_inodes(&self.config, &self.host_folder())
     }
 
     /// Opens the destination for reading, where it is there.

@@ -4,6 +4,7 @@ use executor::{
     clock::Clock,
     destination,
     event::{Context, Silent, Stop},
+    scan::Looks,
     snapshot,
     steps::{repair, rotate, space_check},
     verify::{self, heal, snapshots},
@@ -57,8 +58,14 @@ fn each_step_that_is_run_again_changes_nothing() {
             }
             Action::Snapshot(step) => {
                 let store = store.as_ref().unwrap();
-                let outcome =
-                    snapshot::run_snapshot_step(store, &plan.run_id, step, None, context).unwrap();
+                let outcome = snapshot::run_snapshot_step(
+                    store,
+                    &plan.run_id,
+                    step,
+                    (None, &mut Looks::default()),
+                    context,
+                )
+                .unwrap();
                 // What it cost is known to whoever copied it.
                 let now = outcome.sealed.map(|sealed| Sealed {
                     costs_most: None,

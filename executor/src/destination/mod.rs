@@ -4,12 +4,15 @@
 //! destination stays the one that was checked: all work goes through its descriptors, even if
 //! something else is mounted over it meanwhile.
 
+mod inodes;
 mod probe;
 mod probe_clones;
 mod probe_names;
 mod tries;
 
 use std::{ffi::OsStr, io};
+
+pub use inodes::host_inodes;
 
 use rustix::io::Errno;
 use schema::{

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::{Context, Event},
+    scan::Looks,
     snapshot,
     steps::{self, script::script_environment},
 };
@@ -30,7 +31,7 @@ pub(super) fn do_step(
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let session = sessions.of(step.of.as_ref())?;
+    let (session, looks) = sessions.of_step(step)?;
     let in_chain = InChain {
         observer: context.observer,
         step: &step.id,
@@ -42,7 +43,7 @@ pub(super) fn do_step(
         },
         None => context,
     };
-    let outcome = do_action(session, plan, step, report, context);
+    let outcome = do_action((session, looks), plan, step, report, context);
     let (made, deleted) = changed_snapshots(&step.action);
     if made.is_empty() && deleted.is_empty() {
         return outcome;
@@ -95,7 +96,7 @@ fn changed_snapshots(action: &Action) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
 }
 
 fn do_action(
-    session: &mut Session,
+    (session, looks): (&mut Session, &mut Looks),
     plan: &Plan,
     step: &Step,
     report: &Report,
@@ -122,7 +123,8 @@ fn do_action(
         }
         Action::Snapshot(snapshot) => {
             let survey = session.survey.take();
-            snapshot::run_snapshot_step(session.store()?, &plan.run_id, snapshot, survey, context)
+            let (store, run_id) = (session.store()?, &plan.run_id);
+            snapshot::run_snapshot_step(store, run_id, snapshot, (survey, looks), context)
                 .map_err(Error::on_destination)
         }
         Action::Rotate(rotate) => {

@@ -7,7 +7,10 @@ use schema::{
     Plan,
     config::DestinationName,
     journal::{JournalEvent, Outcome, Status},
-    plan::chain::{chain_id, plain_id},
+    plan::{
+        Step,
+        chain::{chain_id, plain_id},
+    },
 };
 
 use super::session::Session;
@@ -15,6 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Context, Event, Observer},
     journal::{Journal, Replay},
+    scan::Looks,
     state_dir::StateDir,
     survey::Survey,
 };
@@ -27,6 +31,7 @@ pub(super) struct Sessions {
     /// The state directory.
     pub(super) state: StateDir,
     all: BTreeMap<Option<DestinationName>, Session>,
+    looks: Looks,
 }
 
 impl Sessions {
@@ -40,6 +45,7 @@ impl Sessions {
         Self {
             state: state.clone(),
             all: all.collect(),
+            looks: Looks::new(state, plan),
         }
     }
 
@@ -58,13 +64,15 @@ impl Sessions {
         }
     }
 
-    /// The session of a destination.
+    /// The session of a step's destination, with what all share.
     ///
     /// # Errors
     /// Fails for one that has no steps in the plan.
-    pub(super) fn of(&mut self, of: Option<&DestinationName>) -> Result<&mut Session> {
-        let session = self.all.get_mut(&of.cloned());
-        session.ok_or_else(|| Error::failed("the plan has no such destination"))
+    pub(super) fn of_step(&mut self, step: &Step) -> Result<(&mut Session, &mut Looks)> {
+        let session = self.all.get_mut(&step.of);
+        let session = session.ok_or_else(|| Error::failed("the plan has no such destination"))?;
+        self.looks.begin(&step.id);
+        Ok((session, &mut self.looks))
     }
 
     /// Opens the destinations again that were checked before a run was interrupted. In a run for several,
@@ -85,7 +93,7 @@ impl Sessions {
             if !replay.outcome(&check).is_some_and(serves) {
                 continue;
             }
-            let has_ended = |step: &schema::plan::Step| replay.outcome(&step.id).is_some();
+            let has_ended = |step: &Step| replay.outcome(&step.id).is_some();
             if of.is_some()
                 && plan
                     .steps

@@ -7,6 +7,7 @@ mod databases;
 mod destination;
 mod held;
 mod idle_drives;
+mod looks;
 pub(crate) mod lost;
 mod named;
 #[cfg(test)]
@@ -26,6 +27,8 @@ use schema::inventory::Power;
 pub use cloud::scan_cloud;
 pub use compare_again::compare_again;
 pub use destination::scan_destination;
+pub use looks::Looks;
+pub(crate) use looks::inodes_left_out;
 pub use named::{NamedEntry, scan_folder, scan_names, scan_other_hosts};
 pub use rsync::find_rsync;
 pub use shared::SharedScan;

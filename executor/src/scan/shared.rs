@@ -48,6 +48,11 @@ impl SharedScan {
         }
     }
 
+    /// Keeps what was met for the next scan only.
+    pub fn end(&mut self) {
+        self.is_shared = false;
+    }
+
     /// As [`scan_sources`], which is asked where no walk has met what is to be looked at.
     ///
     /// # Errors
@@ -60,24 +65,27 @@ impl SharedScan {
         never: &[(u64, u64)],
         context: Context<'_>,
     ) -> Result<(Vec<SourceState>, Survey)> {
-        if !self.is_shared {
-            return scan_sources(choice, basis, can, never, context);
-        }
         let selection = Selection::of(choice);
-        let walk = self.walks.iter().find(|walk| walk.selection == selection);
-        if let Some(Walk { states, survey, .. }) = walk {
-            let first = (states.as_slice(), survey);
-            let basis = basis.map(|basis| basis.manifest);
-            match compare_again(first, choice.max_hole_bytes, basis, can, context) {
+        let is_it = |walk: &Walk| walk.selection == selection;
+        if let Some(at) = self.walks.iter().position(is_it) {
+            let walk = self.walks.swap_remove(at);
+            let first = (walk.states.as_slice(), &walk.survey);
+            let manifest = basis.map(|basis| basis.manifest);
+            let compared = compare_again(first, choice.max_hole_bytes, manifest, can, context);
+            match compared {
                 // A source that went away meanwhile is looked at for what it is now.
                 Err(error) if !error.is_of_basis() && error.kind.step_status().is_some() => {}
-                compared => return compared,
+                compared => {
+                    self.walks.extend(self.is_shared.then_some(walk));
+                    return compared;
+                }
             }
         }
         let (states, survey) = scan_sources(choice, basis, can, never, context)?;
-        self.walks.retain(|walk| walk.selection != selection);
         // Without it all are walked again.
-        if let Ok(kept) = share(&survey) {
+        if self.is_shared
+            && let Ok(kept) = share(&survey)
+        {
             self.walks.push(Walk {
                 selection,
                 states: states.clone(),

@@ -34,14 +34,15 @@ use self::{outcome::outcome_of_snapshot, rsync::Filled};
 use crate::{
     error::{Error, Result},
     event::Context,
-    scan,
+    scan::{self, Looks},
     store::Store,
     survey::Survey,
 };
 
 /// Makes, seals and publishes the snapshot of a step; where that was done before, says so.
 ///
-/// `survey` is what the plan was made from, if nothing ran since that may have changed the sources.
+/// `survey` is what the plan was made from, if nothing ran since that may have changed the sources; without
+/// it these are looked at as `looks` has it.
 ///
 /// # Errors
 /// What ended the work: an interruption, a destination that cannot be written, too little space.
@@ -50,7 +51,7 @@ pub fn run_snapshot_step(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
-    survey: Option<Survey>,
+    (survey, looks): (Option<Survey>, &mut Looks),
     context: Context<'_>,
 ) -> Result<Outcome> {
     if let Some(record) = store.record(step.id)?
@@ -66,7 +67,7 @@ pub fn run_snapshot_step(
             survey.sources.retain(|one| is_planned(&one.path));
             survey
         }
-        None => survey_sources(store, step, context)?,
+        None => survey_sources(store, step, looks, context)?,
     };
     check_any_source(&survey)?;
     let found = survey.sources.iter().flat_map(|source| &source.found);
@@ -125,7 +126,12 @@ fn check_any_source(survey: &Survey) -> Result<()> {
 }
 
 /// Looks at the sources.
-fn survey_sources(store: &Store, step: &SnapshotStep, context: Context<'_>) -> Result<Survey> {
+fn survey_sources(
+    store: &Store,
+    step: &SnapshotStep,
+    looks: &mut Looks,
+    context: Context<'_>,
+) -> Result<Survey> {
     let basis = step
         .basis
         .as_ref()
@@ -142,6 +148,10 @@ fn survey_sources(store: &Store, step: &SnapshotStep, context: Context<'_>) -> R
         .root
         .stat_self()
         .map_err(|error| store.io("look at", "", error))?;
-    let never = [(never.dev, never.ino)];
-    scan::scan_sources(&step.into(), basis, None, &never, context).map(|(_, survey)| survey)
+    let mut never = vec![(never.dev, never.ino)];
+    never.extend_from_slice(looks.left_out());
+    let found = looks
+        .scans
+        .scan(&step.into(), basis, None, &never, context)?;
+    Ok(found.1)
 }

@@ -124,6 +124,13 @@ impl StateDir {
         Ok((journal, replay))
     }
 
+    /// The configuration that a run was planned by; none where it cannot be read.
+    pub(crate) fn config_of(&self, run_id: &str) -> Option<Config> {
+        let run = self.run(run_id).ok()?;
+        let path = self.named(&format!("{RUNS}/{run_id}/{CONFIG}"));
+        read_json(&run, CONFIG, &path).unwrap_or_default()
+    }
+
     /// The newest backup run, if it was begun and not ended. A restore is not one: whoever wants
     /// it continued says so again.
     ///

@@ -18,6 +18,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
+    scan::inodes_left_out,
     state_dir::StateDir,
     store::Store,
     sys::Dir,
@@ -115,8 +116,9 @@ pub fn run_live_cloud_sync_step(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let cache = RemoteCache::open_or_new(state, &step.remote)?;
+    let left_out = inodes_left_out(state, &plan.run_id, &plan.host);
     let basis = live::LiveBasis::of(&cache, step);
-    let found = live::survey_live_sources(&cache, plan, basis, sources, context)?;
+    let found = live::survey_live_sources(&cache, plan, basis, sources, &left_out, context)?;
     let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
     let source = UploadSource {
         folder: "/",

@@ -22,6 +22,7 @@ use crate::{
     },
     error::{Error, Result},
     event::Context,
+    scan::inodes_left_out,
     state_dir::StateDir,
     store::Store,
     sys::Dir,
@@ -146,7 +147,9 @@ fn upload_live(
             snapshot: step.snapshot,
             last: remote.last_manifest(),
         };
-        let found = live::survey_live_sources(remote.cache, plan, basis, sources, context)?;
+        let left_out = inodes_left_out(state, &plan.run_id, &plan.host);
+        let cache = remote.cache;
+        let found = live::survey_live_sources(cache, plan, basis, sources, &left_out, context)?;
         let root = Dir::root().map_err(|error| Error::io("open", b"/", error))?;
         let source = HistorySource {
             folder: "/",

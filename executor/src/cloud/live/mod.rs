@@ -55,7 +55,7 @@ impl LiveBasis {
     }
 }
 
-/// Walks the sources and writes their manifest to the cache.
+/// Walks the sources, without the inodes in `left_out`, and writes their manifest to the cache.
 ///
 /// # Errors
 /// An interruption, an invalid pattern, or a cache that cannot be written.
@@ -64,12 +64,14 @@ pub fn survey_live_sources(
     plan: &Plan,
     basis: LiveBasis,
     live: &LiveSources,
+    left_out: &[(u64, u64)],
     context: Context<'_>,
 ) -> Result<Live> {
     let excludes = Excludes::new(&live.exclude_patterns)
         .map_err(|fault| Error::failed(format!("local.excludePatterns: {fault}")))?;
     // It changes while files are uploaded, and is of no use to anyone else.
-    let never = [cache.inode()?];
+    let mut never = vec![cache.inode()?];
+    never.extend_from_slice(left_out);
     let bounds = Bounds {
         excludes: &excludes,
         one_file_system: live.one_file_system,
