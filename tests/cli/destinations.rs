@@ -388,3 +388,85 @@ fn without_named_ones_nothing_is_written_of_them() {
     assert!(steps.iter().all(|step| step.get("of").is_none()));
     assert!(!lab.path("state/destinations").exists());
 }
+
+/// How often each folder of the sources is listed while a verb is at work, by its path below `home`.
+fn listings(lab: &Lab, arguments: &[&str]) -> std::collections::BTreeMap<String, usize> {
+    let trace = lab.path("trace");
+    let options = [
+        "-f",
+        "-y",
+        "-qq",
+        "-e",
+        "trace=getdents64",
+        "-o",
+        trace.to_str().unwrap(),
+    ];
+    let mut command = lab.command_below("strace", &options, arguments);
+    assert!(command.output().unwrap().status.success());
+    let text = fs::read_to_string(&trace).unwrap();
+    let home = lab.text("home");
+    let mut listed = std::collections::BTreeMap::new();
+    for line in text.lines().filter(|line| line.contains("getdents64(")) {
+        let folder = line.split(['<', '>']).nth(1).unwrap_or_default();
+        if let Some(below) = folder.strip_prefix(&home) {
+            *listed.entry(below.to_owned()).or_default() += 1;
+        }
+    }
+    listed
+}
+
+#[test]
+fn the_sources_are_read_once_whatever_the_number_of_disks() {
+    let test = "the_sources_are_read_once_whatever_the_number_of_disks";
+    if is_missing(test, &["strace"], false) {
+        return;
+    }
+    let counted = |lab: &mut Lab| {
+        lab.write("home/bob/deep/down.txt", "down\n");
+        let plan = listings(lab, &["plan", "--now", FIRST]);
+        let first = listings(lab, &["apply", "--now", FIRST]);
+        lab.write("home/bob/new.txt", "new\n");
+        let second = listings(lab, &["apply", "--now", SECOND]);
+        lab.set("preBackupScript", lab.script("pre", "true"));
+        let scripted = listings(lab, &["apply", "--now", THIRD]);
+        [plan, first, second, scripted]
+    };
+    let alone = counted(&mut Lab::new());
+    let mut several = lab();
+    assert_eq!(counted(&mut several), alone);
+    for disk in ["mnt", "nas", "usb"] {
+        assert_eq!(days(&several, disk).len(), 3);
+        is_stored(&several, disk);
+    }
+    // One that backs up something else has a walk of its own.
+    let mut other = lab();
+    other.set("destinations.usb.excludePatterns", json!(["down.txt"]));
+    let [plan, ..] = counted(&mut other);
+    for (folder, count) in &plan {
+        assert_eq!(*count, 2 * alone[0][folder], "{folder}");
+    }
+}
+
+#[test]
+fn no_disk_has_what_another_has() {
+    let mut lab = Lab::new();
+    // The disks stand in the sources.
+    for name in ["nas", "usb"] {
+        add_disk(&mut lab, name);
+        fs::create_dir(lab.path(&format!("home/{name}"))).unwrap();
+        let at = lab.path(&format!("home/{name}"));
+        lab.set(&format!("destinations.{name}.mountPoint"), json!(at));
+    }
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.at(SECOND, &["apply"]).expect(0);
+    lab.set("preBackupScript", lab.script("pre", "true"));
+    lab.at(THIRD, &["apply", "--only", "usb"]).expect(0);
+    lab.at("2025-03-08T02:00:00+01:00", &["apply"]).expect(0);
+    for disk in ["mnt", "home/nas", "home/usb"] {
+        let stored = newest(&lab, disk);
+        assert!(stored.join("ann").is_dir());
+        for other in ["nas", "usb"] {
+            assert_eq!(entry_names(&stored.join(other)), [""; 0], "{disk}");
+        }
+    }
+}

@@ -52,6 +52,7 @@ impl Sessions {
     /// That of one destination alone.
     pub(super) fn only(mut self, of: Option<&DestinationName>) -> Self {
         self.all.retain(|name, _| name.as_ref() == of);
+        self.looks.scans.end();
         self
     }
 
