@@ -115,7 +115,7 @@ fn bare_state(state: &SourceState) -> SourceState {
             not_held: 0,
             renamed: 0,
             hollow: 0,
-            sparse: Some(0),
+            sparse: state.scan.sparse.map(|_| 0),
             ..state.scan
         },
         not_held: Vec::new(),
