@@ -58,11 +58,17 @@ pub struct Present<'a> {
 pub fn find_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
     match plan.is_of_several() {
         true => chains::find_difference(plan, present, is_saved),
-        false => find_difference_of_one(plan, present, is_saved),
+        false => find_difference_of_one(plan, present, is_saved, true),
     }
 }
 
-fn find_difference_of_one(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
+/// The same of a plan for one destination; `is_framed` says that the steps around it are to be there.
+fn find_difference_of_one(
+    plan: &Plan,
+    present: &Present<'_>,
+    is_saved: bool,
+    is_framed: bool,
+) -> Option<String> {
     let host = present.config.hostname.as_deref().unwrap_or(present.host);
     if plan.host != host {
         return Some(differs("the plan", "host", &plan.host, host));
@@ -79,7 +85,8 @@ fn find_difference_of_one(plan: &Plan, present: &Present<'_>, is_saved: bool) ->
     let facts = Facts::new(present.config, &inventory, &options);
     let differing = |step: &Step| differing_step(step, &facts, is_saved);
     let mut differing = plan.steps.iter().filter_map(differing);
-    differing.next().or_else(|| missing_step(plan, &facts))
+    let missing = || missing_step(plan, &facts).filter(|_| is_framed);
+    differing.next().or_else(missing)
 }
 
 /// In what a step differs.

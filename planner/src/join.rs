@@ -49,7 +49,8 @@ pub fn plan_all(
     let chains: Vec<DestinationName> = config.chains().into_iter().filter(is_chosen).collect();
     let base = part_of_base(config, chosen);
     let empty = |findings: Vec<Finding>| {
-        let facts = Facts::new(&base_view, &base_inventory, options);
+        let inventory = &pipeline::sorted(&base_inventory);
+        let facts = Facts::new(&base_view, inventory, options);
         pipeline::frame(&facts, findings, Vec::new(), Totals::default())
     };
     if chains.is_empty() && base.is_none() {
@@ -348,7 +349,11 @@ pub(crate) fn refuse_unlawful_chains(mut plan: Plan, inventory: &Inventory) -> P
         *findings = broken;
         findings.sort_by_key(|finding| Reverse(finding.severity));
     }
-    if !is_changed {
+    let chains = &plan.chains;
+    let is_known = |step: &Step| step.of.as_ref().is_none_or(|of| chains.contains_key(of));
+    let before = plan.steps.len();
+    plan.steps.retain(is_known);
+    if !is_changed && plan.steps.len() == before {
         return plan;
     }
     let is_made_in_two = plan.is_made_in_two();

@@ -11,6 +11,8 @@ mod random;
 mod readable;
 #[path = "../../tests/plans/scenarios.rs"]
 mod scenarios;
+#[path = "../../tests/plans/several.rs"]
+mod several;
 #[path = "../../tests/plans/world.rs"]
 mod world;
 
@@ -25,13 +27,14 @@ use planner::{
     accord::{Present, find_difference, find_undue_deletion},
     choose_basis,
     findings::code,
-    graph, lint, plan, staleness,
+    graph, lint, staleness,
 };
 use readable::{readable, write};
 use schema::{
-    Config, Finding, Inventory, Plan, Severity, Tier,
+    Finding, Inventory, Plan, Severity, Tier,
+    config::DestinationName,
     inventory::DestinationState,
-    plan::{Action, Rotation, SavedPlan},
+    plan::{Action, Part, Rotation, SavedPlan, Step},
 };
 use serde_json::{Value, json};
 use world::{World, time};
@@ -50,20 +53,30 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> T {
 }
 
 /// The folder's config, inventory and options.
-fn load(folder: &Path) -> (Config, Inventory, Options) {
+fn load(folder: &Path) -> World {
     let options = folder.join("options.json");
     let options: Value = match options.exists() {
         true => read(&options),
         false => json!({}),
     };
+    let names = options["names"].as_array().cloned().unwrap_or_default();
+    let names = names.iter().filter_map(Value::as_str);
+    let chosen = (
+        names.map(DestinationName::new).collect(),
+        options["alone"] == true,
+    );
     let options = Options {
         approve_deletions: options["approveDeletions"] == true,
         scheduled: options["scheduled"] == true,
         only: None,
         after_pre_script: options["afterPreScript"] == true,
     };
-    let inventory = read(&folder.join("inventory.json"));
-    (read(&folder.join("config.json")), inventory, options)
+    World {
+        config: read(&folder.join("config.json")),
+        inventory: read(&folder.join("inventory.json")),
+        options,
+        chosen,
+    }
 }
 
 #[test]
@@ -86,8 +99,9 @@ fn every_folder_gives_the_plan_beside_it() {
 }
 
 fn one_folder(folder: &Path) {
-    let (config, inventory, options) = load(folder);
-    let plan = plan(&config, &inventory, &options);
+    let world = load(folder);
+    let (config, inventory) = (world.config(), world.inventory.clone());
+    let plan = world.plan();
     holds_of_every_plan(&plan, &inventory);
     let present = Present {
         config: &config,
@@ -96,11 +110,19 @@ fn one_folder(folder: &Path) {
         privileged: inventory.privileged,
     };
     assert_eq!(find_difference(&plan, &present, true), None);
-    deletes_what_may_go(&plan, &present, &inventory);
+    for (name, chain, inventory) in chains_of(&plan, &inventory) {
+        let config = &config.view(&name).unwrap();
+        deletes_what_may_go(&chain, &Present { config, ..present }, &inventory);
+    }
+    chains_are_the_plans_of_each_alone(&world, &plan);
 
     let bytes = serde_json::to_vec(&plan).unwrap();
     for again in [inventory.clone(), reversed(inventory)] {
-        let again = planner::plan(&config, &again, &options);
+        let again = World {
+            inventory: again,
+            ..world.clone()
+        };
+        let again = again.plan();
         assert_eq!(bytes, serde_json::to_vec(&again).unwrap());
     }
     let mut settings = insta::Settings::new();
@@ -130,11 +152,70 @@ fn deletes_what_may_go(plan: &Plan, present: &Present<'_>, inventory: &Inventory
     }
 }
 
+/// Each destination's plan as it would be alone, and its inventory; the base's first.
+fn chains_of(plan: &Plan, inventory: &Inventory) -> Vec<(DestinationName, Plan, Inventory)> {
+    let base = DestinationName::new(DestinationName::LOCAL);
+    let names = [base].into_iter().chain(plan.chains.keys().cloned());
+    names
+        .map(|name| {
+            let (chain, found) = (plan.chain(&name).unwrap(), inventory.view(&name));
+            (name, chain, found)
+        })
+        .collect()
+}
+
+/// The chain of a destination in the plan for all is what the plan for it alone would be, but for the name of
+/// the run, what the other destinations' last good backups are, and a script that any of them waits for.
+fn chains_are_the_plans_of_each_alone(world: &World, joined: &Plan) {
+    if joined.chains.is_empty() || (joined.is_made_in_two() && !world.options.after_pre_script) {
+        return;
+    }
+    let config = world.config();
+    let bare = |plan: Plan| {
+        let steps = plan.steps.into_iter().map(|mut step| {
+            if let Action::Notify(notify) = &mut step.action {
+                notify.last_good = None;
+            }
+            step
+        });
+        let steps: Vec<Step> = steps.collect();
+        let codes = plan.findings.into_iter().map(|finding| finding.code);
+        (
+            codes.collect::<Vec<String>>(),
+            steps,
+            plan.totals,
+            plan.bound_to,
+        )
+    };
+    for (name, chain, inventory) in chains_of(joined, &world.inventory) {
+        let is_taken_out = chain
+            .findings
+            .iter()
+            .any(|one| one.code == code::DESTINATION_TWICE);
+        let is_wanted = world.chosen.0.is_empty() || world.chosen.0.contains(&name);
+        let is_left_out = !is_wanted || !config.names().contains(&name);
+        if is_taken_out || is_left_out {
+            continue;
+        }
+        let options = Options {
+            only: world.chosen.1.then_some(Part::Local),
+            ..world.options
+        };
+        let mut alone = planner::plan(&config.view(&name).unwrap(), &inventory, &options);
+        alone.findings.retain(|one| one.code != code::ONLY_ONE_PART);
+        assert_eq!(bare(chain), bare(alone), "{name}");
+    }
+}
+
 /// The laws that a plan can break on its own.
 fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
     assert_eq!(graph::check_graph(&plan.steps), Ok(()));
     assert_eq!(lint::check(plan, inventory), []);
-    if let Some(destination) = &inventory.destination {
+    if let Some(destination) = inventory
+        .destination
+        .as_ref()
+        .filter(|_| plan.chains.is_empty())
+    {
         assert_eq!(lint::check_continued(plan, destination), []);
     }
     assert_eq!(plan.digest, plan.expected_digest());
@@ -147,6 +228,12 @@ fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
             "{finding:?}"
         );
         assert!(!finding.message.ends_with('.'), "{finding:?}");
+    }
+    if !plan.chains.is_empty() {
+        for (_, chain, inventory) in chains_of(plan, inventory) {
+            holds_of_every_plan(&chain, &inventory);
+        }
+        return;
     }
     let refused = plan.severity() >= Some(Severity::Deferral);
     // Only the copy to the cloud is made while the rest is deferred until the disk is back.
@@ -257,6 +344,13 @@ fn reversed(mut inventory: Inventory) -> Inventory {
     }
     inventory.sources.reverse();
     inventory.known_destinations.reverse();
+    for other in inventory.others.values_mut() {
+        other.sources.reverse();
+        if let Some(found) = &mut other.destination {
+            found.snapshots.reverse();
+            found.links.reverse();
+        }
+    }
     inventory
 }
 
@@ -274,6 +368,10 @@ fn generated_folders_are_as_generated() {
         }
         if world.options.after_pre_script {
             options["afterPreScript"] = json!(true);
+        }
+        if !world.chosen.0.is_empty() {
+            options["names"] = json!(world.chosen.0);
+            options["alone"] = json!(world.chosen.1);
         }
         let inventory = serde_json::to_value(&world.inventory).unwrap();
         let mut files = vec![

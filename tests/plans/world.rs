@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, FixedOffset, TimeDelta};
-use planner::Options;
+use planner::{Chosen, Options};
 use schema::{
     Config, Digest, Inventory, Plan, SnapshotId, Tier,
-    config::AbsolutePath,
+    config::{AbsolutePath, DestinationName},
     inventory::{
         DestinationState, Leftover, Power, Presence, ResolvedLocation, SnapshotState, SourceScan,
         SourceState, TierLink, Unmanaged,
@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) inventory: Inventory,
     /// What is asked for besides.
     pub(crate) options: Options,
+    /// The destinations that are wanted, all where none is named, and whether nothing but them is.
+    pub(crate) chosen: (Vec<DestinationName>, bool),
 }
 
 /// A time, as RFC 3339 has it.
@@ -173,6 +175,7 @@ impl World {
                 others: BTreeMap::new(),
             },
             options: Options::default(),
+            chosen: (Vec::new(), false),
         }
     }
 
@@ -288,7 +291,45 @@ impl World {
 
     /// The plan.
     pub(crate) fn plan(&self) -> Plan {
-        planner::plan(&self.config(), &self.inventory, &self.options)
+        let (names, alone) = &self.chosen;
+        let chosen = Chosen {
+            names,
+            alone: *alone,
+        };
+        planner::plan_all(&self.config(), &self.inventory, &self.options, chosen)
+    }
+
+    /// Adds a disk by its name, which is the one of that other machine, with what is found for it.
+    pub(crate) fn add_disk(mut self, name: &str, config: Value, other: Self) -> Self {
+        let mount_point = format!("/mnt/{name}");
+        let mut disk = json!({ "type": "disk", "mountPoint": mount_point, "useRsync": false,
+            "keepLast": 0, "keepDaily": 3, "keepWeekly": 2, "keepMonthly": 2 });
+        for (key, value) in config.as_object().unwrap() {
+            disk[key] = value.clone();
+        }
+        if self.config["destinations"].is_null() {
+            self.config["destinations"] = json!({});
+        }
+        self.config["destinations"][name] = disk;
+        let mut found = other.inventory.into_other();
+        let id = format!("{name}-{KNOWN}");
+        found.known_destinations = vec![id.clone()];
+        let destination = found.destination.as_mut().unwrap();
+        destination.mount_point = AbsolutePath::new(&mount_point);
+        destination.place = place(&format!("9:{}", name.len()), 2, "/");
+        destination.file_system_uuid = None;
+        destination.record.as_mut().unwrap().id = id;
+        self.inventory
+            .others
+            .insert(DestinationName::new(name), found);
+        self
+    }
+
+    /// Asks for these destinations, `alone` for nothing besides.
+    pub(crate) fn choose(mut self, names: &[&str], alone: bool) -> Self {
+        let names = names.iter().copied().map(DestinationName::new);
+        self.chosen = (names.collect(), alone);
+        self
     }
 
     /// One day later, at the same time of day.

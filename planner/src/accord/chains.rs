@@ -26,6 +26,9 @@ pub(super) fn find_difference(
     let base = DestinationName::new(DestinationName::LOCAL);
     let is_of_base =
         |plan: &Plan| (plan.steps.iter()).any(|step| step.action.part() != Part::Coordinator);
+    // What was asked for by its name is done without what is around the rest.
+    let mut parts = plan.steps.iter().map(|step| step.action.part());
+    let is_framed = plan.only_of.is_empty() || parts.any(|part| part == Part::Coordinator);
     let in_view = |name: &DestinationName| {
         let (view, chain) = (config.view(name)?, plan.chain(name)?);
         if name.is_predefined() && !is_of_base(&chain) {
@@ -35,7 +38,7 @@ pub(super) fn find_difference(
             config: &view,
             ..*present
         };
-        let difference = find_difference_of_one(&chain, &present, is_saved)?;
+        let difference = find_difference_of_one(&chain, &present, is_saved, is_framed)?;
         Some(match name.is_predefined() {
             true => difference,
             false => format!("{name}: {difference}"),
