@@ -81,7 +81,9 @@ let
         "not a name: it stands in the names of units and steps"
         "at most 32 lower-case letters, digits and dashes, a letter first"
       )
-      (must (!lib.elem name taken) path "the name is taken" "give it another one, such as \"${name}-2\"")
+      (must (!lib.elem name taken) path "the name is taken"
+        "give it another one, such as \"${name}-2\""
+      )
       (must (isDisk -> of.mountPoint != null) "${path}.mountPoint" "not set"
         "set it to where the drive is mounted, such as \"/mnt/${name}\""
       )
@@ -101,7 +103,12 @@ let
         "${toString of.mountPoint} is where ${lib.concatStringsSep " and " (sharing name)} is, too"
         "give each destination a folder of its own"
       )
-      (must (of.schedule == null || of.schedule.frequency == null || elapses cfg.schedule.enable of.schedule.frequency)
+      (must
+        (
+          of.schedule == null
+          || of.schedule.frequency == null
+          || elapses cfg.schedule.enable of.schedule.frequency
+        )
         "${path}.schedule.frequency"
         "\"${toString (of.schedule.frequency or "")}\" never elapses, so nothing would ever be backed up there"
         "set it to an expression for which `systemd-analyze calendar` names a next elapse, such as \"weekly\""

@@ -81,7 +81,7 @@ let
     fileSystems = lib.mapAttrs (_: view: {
       inherit (view.local) mountPoint;
       options = [ "nofail" ];
-    }) ({ local = cfg; } // import ./disks.nix cfg);
+    }) (import ./disks.nix cfg // { local = cfg; });
     systemd.mounts = [ ];
     hardware.graphics.enable = true;
     services.mail.sendmailSetuidWrapper = true;

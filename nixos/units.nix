@@ -29,7 +29,13 @@ let
   data = builtins.fromJSON (builtins.readFile ./units.json);
 
   # Of each named destination, by its name.
-  others = mapAttrs (_: own: import ./units.nix { facts = own; inherit mkDefault; }) facts.others;
+  others = mapAttrs (
+    _: own:
+    import ./units.nix {
+      facts = own;
+      inherit mkDefault;
+    }
+  ) facts.others;
 
   # "!" stands before what must not hold.
   holds = all (
