@@ -59,7 +59,7 @@ fn each_disk_is_served_by_its_unit_and_one_that_breaks_holds_up_no_other() {
         assert!(place(is_usb(unit)) && !place(is_usb(other)), "{paths}");
     }
 
-    // Ended from outside, kept from starting, and asked to stop: whichever it is, the other one is served.
+    // Killed, or kept from its work: whichever of the two it is, the other one is served.
     let kill = "[Service]\nExecStart=\nExecStart=/bin/sh -c 'kill -KILL $$$$'\n";
     machine.drop_in("backup-usb.service", kill);
     assert_ne!(machine.sh("systemctl start backup.service").code, Some(0));
