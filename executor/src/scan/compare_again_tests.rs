@@ -128,7 +128,7 @@ fn make_tree(top: &Path) {
     symlink("one", at("through")).unwrap();
     mkfifo(&at("one/fifo"), Mode::S_IRWXU).unwrap();
     drop(UnixListener::bind(at("one/socket")).unwrap());
-    fs::set_permissions(at("one/closed"), PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(at("one/closed"), PermissionsExt::from_mode(0o000)).unwrap();
 }
 
 fn sources(top: &Path) -> Vec<AbsolutePath> {
@@ -258,7 +258,8 @@ fn with_mount_as_user(top: &Path, run: impl FnOnce() + Send) {
             }
             run();
         };
-        scope.spawn(run).join().unwrap();
+        let started = crate::threads::start_scoped_thread(scope, "a user", run);
+        started.unwrap().join().unwrap();
     });
 }
 
