@@ -14,7 +14,7 @@ use std::{
 use schema::shell;
 
 use crate::{
-    cli::{Cli, Global, LOOKING},
+    cli::{Cli, Global, LOOKING, ON_DESTINATION},
     settings,
 };
 
@@ -62,7 +62,10 @@ pub(crate) fn remember(words: Vec<OsString>, cli: Arc<Cli>) {
 /// How this process was called; none before that is known.
 pub(crate) fn current() -> Option<&'static Called> {
     let (words, cli) = GIVEN.get()?;
-    Some(CALLED.get_or_init(|| Called::with(words, &cli.global)))
+    Some(CALLED.get_or_init(|| Called {
+        destination: cli.verb.destination().map(ToString::to_string),
+        ..Called::with(words, &cli.global)
+    }))
 }
 
 /// How this process was called.
@@ -79,6 +82,8 @@ pub(crate) struct Called {
     options_of_root: Vec<String>,
     /// What was typed after the first word.
     given: Vec<OsString>,
+    /// The destination that was named.
+    destination: Option<String>,
 }
 
 impl Called {
@@ -115,6 +120,7 @@ impl Called {
                 Path::new(settings::MACHINE_STATE),
             ),
             given: words.get(1..).unwrap_or_default().to_owned(),
+            destination: None,
         }
     }
 
@@ -156,7 +162,10 @@ impl Called {
             if !words.iter().any(|word| word == "--config") {
                 let is_end = |word: &String| ["--", "|", "<", ">", ";"].contains(&&**word);
                 let at = words.iter().position(is_end).unwrap_or(words.len());
-                words.splice(at..at, options.iter().cloned());
+                let on = self.destination.as_ref().filter(|_| takes_destination(&words));
+                let on = on.map(|name| ["--destination".to_owned(), name.clone()]);
+                let on = on.into_iter().flatten();
+                words.splice(at..at, on.chain(options.iter().cloned()));
             }
             line.extend(words);
         }
@@ -220,6 +229,12 @@ fn given_options(
 /// Whether this is root by `sudo`, so that whoever typed it is not.
 pub(crate) fn is_by_sudo() -> bool {
     std::env::var_os("SUDO_USER").is_some() && nix::unistd::geteuid().is_root()
+}
+
+/// Whether these words after the program's name are of a verb that works on one destination, and name none.
+fn takes_destination(words: &[String]) -> bool {
+    let names = |word: &String| word.starts_with("--destination");
+    words.first().is_some_and(|verb| ON_DESTINATION.contains(&&**verb)) && !words.iter().any(names)
 }
 
 /// Whether the words after the program's name only show what there is.

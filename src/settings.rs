@@ -1,6 +1,9 @@
 //! Where things are: the defaults of root and of a normal user, and the options that change them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    slice,
+};
 
 use anyhow::Result;
 use backup::{
@@ -10,10 +13,11 @@ use backup::{
 use chrono::{DateTime, FixedOffset};
 use executor::event::Stop;
 use planner::check::{self, Checked, Fault};
-use schema::Config;
+use schema::{Config, config::DestinationName};
 
 use crate::{
     cli::{Color, Global},
+    commands::only::check_names,
     exit::{self, Explained, invalid_input},
     out::Out,
     render,
@@ -92,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) stop: Stop,
     /// Threads to work with, if somebody says how many.
     pub(crate) threads: Option<usize>,
+    /// The destination that the verb is to work on, where one was named.
+    destination: Option<DestinationName>,
 }
 
 impl Settings {
@@ -112,6 +118,7 @@ impl Settings {
             error_style: style_for(global.color, &std::io::stderr()),
             stop: crate::signals::stop_on_signals().unwrap_or_default(),
             threads: global.threads.map(usize::from),
+            destination: None,
         }
     }
 
@@ -162,7 +169,18 @@ impl Settings {
     /// # Errors
     /// As [`Self::read_config`].
     pub(crate) fn open_engine(&self, out: &Out) -> Result<Engine> {
-        Ok(self.engine_for(self.read_config(out)?))
+        let engine = self.engine_for(self.read_config(out)?);
+        let Some(name) = &self.destination else {
+            return Ok(engine);
+        };
+        check_names(slice::from_ref(name), engine.config())?;
+        Ok(engine.of(name).unwrap_or(engine))
+    }
+
+    /// The same for the destination that a verb is to work on, where one was named.
+    pub(crate) fn on_destination(mut self, name: Option<&DestinationName>) -> Self {
+        self.destination = name.cloned();
+        self
     }
 
     /// The same, which supposes that it is this time; none for the machine's clock.

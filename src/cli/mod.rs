@@ -7,6 +7,7 @@ mod snapshots;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use schema::config::DestinationName;
 
 pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Plan};
 pub(crate) use self::setup::{
@@ -147,7 +148,7 @@ pub(crate) enum Verb {
     /// Show how old and how healthy the backup is
     Status(At),
     /// Show all snapshots
-    List(At),
+    List(List),
     /// Show what this machine keeps, and what of it is in no backup
     State(State),
     /// Show all versions of a file or folder over all snapshots
@@ -205,6 +206,11 @@ Before a drive is detached, `backup view --remove` ends it."
     SystemdUnits(SystemdUnits),
 }
 
+/// The verbs that take `--destination`, by name.
+pub(crate) const ON_DESTINATION: [&str; 12] = [
+    "accept", "adopt", "delete", "diff", "find", "init", "list", "pin", "prune", "restore", "unpin", "verify",
+];
+
 /// The verbs of which [`Verb::only_looks`] is true, by name.
 pub(crate) const LOOKING: [&str; 9] = [
     "check", "diff", "find", "health", "list", "restore", "state", "status", "verify",
@@ -226,6 +232,24 @@ impl Verb {
                 | Self::Health(_)
                 | Self::Check(_)
         )
+    }
+
+    /// The destination that it is to work on, where one was named.
+    pub(crate) fn destination(&self) -> Option<&DestinationName> {
+        let on = match self {
+            Self::List(list) => return list.destination.as_ref(),
+            Self::Find(find) => &find.on,
+            Self::Diff(diff) => &diff.on,
+            Self::Restore(restore) => &restore.on,
+            Self::Verify(verify) => &verify.on,
+            Self::Pin(one) | Self::Unpin(one) | Self::Accept(one) => &one.on,
+            Self::Prune(prune) => &prune.on,
+            Self::Delete(delete) => &delete.on,
+            Self::Adopt(adopt) => &adopt.on,
+            Self::Init(init) => &init.on,
+            _ => return None,
+        };
+        on.destination.as_ref()
     }
 
     /// Whether it looks at destinations and sources.

@@ -90,6 +90,23 @@ pub(crate) struct Deletions {
     pub(crate) approve_deletions: bool,
 }
 
+/// Which of several destinations is meant.
+#[derive(Debug, Args, Default)]
+pub(crate) struct OnDestination {
+    /// On this named destination (destinations.<name>) [default: local]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<DestinationName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Those on this destination only (local, or one of destinations.<name>) [default: on all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<DestinationName>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct At {
     /// Suppose that it is this time, such as 2025-01-16T02:00:00+01:00

@@ -249,6 +249,8 @@ pub(crate) struct Init {
     /// Show what would become of the drive, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]

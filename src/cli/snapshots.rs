@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::At;
+use super::{At, OnDestination};
 
 #[derive(Debug, Args)]
 #[command(
@@ -22,6 +22,8 @@ pub(crate) struct Find {
     /// Take capitals and small letters as the same
     #[arg(short = 'i', long)]
     pub(crate) ignore_case: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +43,8 @@ pub(crate) struct Diff {
     pub(crate) after: Option<String>,
     /// Only this path, as it was on the machine, and what is below it
     pub(crate) path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +107,8 @@ pub(crate) struct Restore {
     /// Show the snapshots that can be restored from
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 /// Where a restore takes its files from.
@@ -150,6 +156,8 @@ pub(crate) struct Verify {
     /// With --repair, show what could be made anew, and write nothing
     #[arg(long, requires = "repair", conflicts_with = "against_state")]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +195,8 @@ pub(crate) struct One {
     /// Show what would change, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +209,8 @@ pub(crate) struct Prune {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) at: At,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +229,8 @@ pub(crate) struct Delete {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) at: At,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -242,4 +256,6 @@ pub(crate) struct Adopt {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }

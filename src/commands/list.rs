@@ -9,11 +9,11 @@ use schema::{
     output::list::{FORMAT_VERSION, SnapshotList},
 };
 
-use crate::{cli::At, exit, out::Out, render, settings::Settings};
+use crate::{cli::List, exit, out::Out, render, settings::Settings};
 
 /// Shows all snapshots, of each destination.
-pub(crate) fn list_snapshots(arguments: &At, settings: &Settings, out: &Out) -> Result<u8> {
-    let engine = settings.open_engine_at(arguments.now, out)?;
+pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -> Result<u8> {
+    let engine = settings.open_engine_at(arguments.at.now, out)?;
     if engine.named().is_empty() {
         let listing = engine.list()?;
         match settings.json {
@@ -41,11 +41,12 @@ fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
                 listed.insert(name, listing.list);
             }
             Err(error) => {
-                let message = format!("{name}: {}", error.message);
-                let hint = error.hint.as_deref();
+                let words = |text: &str| engine.config().in_words_of(&name, text);
+                let message = format!("{name}: {}", words(&error.message));
+                let hint = error.hint.as_deref().map(words);
                 out.print_message(&render::report::warning_lines(
                     &message,
-                    hint,
+                    hint.as_deref(),
                     &settings.error_style,
                 ));
                 fault = Some(error);

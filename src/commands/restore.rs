@@ -16,7 +16,7 @@ use schema::{
 };
 
 use crate::{
-    cli::{At, Origin, Restore},
+    cli::{At, List, Origin, Restore},
     commands::{agree, list, outcome},
     exit::{self, invalid_input},
     out::Out,
@@ -43,7 +43,11 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
         return list_cloud(settings, out);
     }
     if arguments.list {
-        return list::list_snapshots(&At { now: None }, settings, out);
+        let every = List {
+            at: At { now: None },
+            destination: None,
+        };
+        return list::list_snapshots(&every, settings, out);
     }
     let words = split_words(arguments)?;
     let engine = settings.open_engine(out)?;
