@@ -304,7 +304,7 @@ fn units_of_a_destination_that_is_gone_go_and_those_of_others_stay() {
     let words = ["systemd-units", "--program", PROGRAM, "--to", to];
     let output = backup(folder.path(), &config, &words);
     assert!(output.status.success(), "{output:?}");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("backup-usb.timer"), "{told}");
     assert_eq!(of("usb"), BTreeSet::new());
     assert_eq!(of("nas"), own("nas"));
