@@ -162,7 +162,10 @@ impl Called {
             if !words.iter().any(|word| word == "--config") {
                 let is_end = |word: &String| ["--", "|", "<", ">", ";"].contains(&&**word);
                 let at = words.iter().position(is_end).unwrap_or(words.len());
-                let on = self.destination.as_ref().filter(|_| takes_destination(&words));
+                let on = self
+                    .destination
+                    .as_ref()
+                    .filter(|_| takes_destination(&words));
                 let on = on.map(|name| ["--destination".to_owned(), name.clone()]);
                 let on = on.into_iter().flatten();
                 words.splice(at..at, on.chain(options.iter().cloned()));
@@ -234,7 +237,10 @@ pub(crate) fn is_by_sudo() -> bool {
 /// Whether these words after the program's name are of a verb that works on one destination, and name none.
 fn takes_destination(words: &[String]) -> bool {
     let names = |word: &String| word.starts_with("--destination");
-    words.first().is_some_and(|verb| ON_DESTINATION.contains(&&**verb)) && !words.iter().any(names)
+    words
+        .first()
+        .is_some_and(|verb| ON_DESTINATION.contains(&&**verb))
+        && !words.iter().any(names)
 }
 
 /// Whether the words after the program's name only show what there is.

@@ -16,6 +16,7 @@ fn called(sudo: Sudo, given: &[&str]) -> Called {
         options: words(&["--config", "'/a b/c.json'"]),
         options_of_root: words(&["--state-dir", "/s"]),
         given: given.iter().map(OsString::from).collect(),
+        destination: None,
     }
 }
 

@@ -130,6 +130,7 @@ impl Settings {
             log_dir: Some(folder.join("log")),
             user_log_dir: None,
             stop: self.stop.clone(),
+            destination: self.destination.clone(),
             ..*self
         }
     }

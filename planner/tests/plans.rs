@@ -237,7 +237,7 @@ fn holds_of_every_plan(plan: &Plan, inventory: &Inventory) {
     }
     let refused = plan.severity() >= Some(Severity::Deferral);
     // Only the copy to the cloud is made while the rest is deferred until the disk is back.
-    let live = |step: &schema::plan::Step| match &step.action {
+    let live = |step: &Step| match &step.action {
         Action::CloudSync(sync) => sync.live.is_some(),
         Action::PreScript(_) | Action::PlanAgain => true,
         other => other.is_about_others(),
@@ -296,7 +296,7 @@ fn made_room(plan: &Plan, destination: &DestinationState) -> usize {
     gone.len()
 }
 
-fn rotations(step: &schema::plan::Step) -> Vec<&Rotation> {
+fn rotations(step: &Step) -> Vec<&Rotation> {
     match &step.action {
         Action::Rotate(step) => {
             let also = step.on_incomplete.as_deref();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema::config::DestinationName;
 
-pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, Now, Plan};
+pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, List, Now, OnDestination, Plan};
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
     State, SystemdUnits, Try, View,
@@ -208,7 +208,8 @@ Before a drive is detached, `backup view --remove` ends it."
 
 /// The verbs that take `--destination`, by name.
 pub(crate) const ON_DESTINATION: [&str; 12] = [
-    "accept", "adopt", "delete", "diff", "find", "init", "list", "pin", "prune", "restore", "unpin", "verify",
+    "accept", "adopt", "delete", "diff", "find", "init", "list", "pin", "prune", "restore",
+    "unpin", "verify",
 ];
 
 /// The verbs of which [`Verb::only_looks`] is true, by name.

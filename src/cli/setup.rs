@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use schema::config::DestinationName;
 
-use super::At;
+use super::{At, OnDestination};
 
 #[derive(Debug, Args)]
 #[command(

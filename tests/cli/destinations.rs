@@ -453,8 +453,8 @@ fn no_disk_has_what_another_has() {
     // The disks stand in the sources.
     for name in ["nas", "usb"] {
         add_disk(&mut lab, name);
-        fs::create_dir(lab.path(&format!("home/{name}"))).unwrap();
-        let at = lab.path(&format!("home/{name}"));
+        fs::create_dir(lab.path(format!("home/{name}"))).unwrap();
+        let at = lab.path(format!("home/{name}"));
         lab.set(&format!("destinations.{name}.mountPoint"), json!(at));
     }
     lab.at(FIRST, &["apply"]).expect(0);
