@@ -255,6 +255,10 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
     } else {
         (format!("{error:#}"), None, exit::FAILED)
     };
+    let (message, hint) = (
+        settings.in_words(&message),
+        hint.map(|hint| settings.in_words(&hint)),
+    );
     if !settings.json && record_in_journal(&message, hint.as_deref()) {
         return code;
     }

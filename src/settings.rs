@@ -178,7 +178,19 @@ impl Settings {
         Ok(engine.of(name).unwrap_or(engine))
     }
 
-    /// The same for the destination that a verb is to work on, where one was named.
+    /// A text that names keys of `local`, by the keys of the destination that was named instead.
+    pub(crate) fn in_words(&self, text: &str) -> String {
+        let name = self.destination.as_ref();
+        // Only an error asks, and that of a configuration which cannot be read names no such key.
+        let named =
+            name.and_then(|name| Some((name, engine::read_config(&self.config_path).ok()?)));
+        match named {
+            Some((name, checked)) => checked.config.in_words_of(name, text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// These settings for the destination that a verb is to work on, where one was named.
     pub(crate) fn on_destination(mut self, name: Option<&DestinationName>) -> Self {
         self.destination = name.cloned();
         self

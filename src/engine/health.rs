@@ -61,7 +61,9 @@ impl Operation<'_> {
         let mut others = BTreeMap::new();
         for name in named {
             let engine = self.engine.view_of(Some(&name))?;
-            others.insert(name, check(&self.in_view(&engine))?);
+            let mut health = check(&self.in_view(&engine))?;
+            self.engine.tell_in_words_of(&name, &mut health.findings);
+            others.insert(name, health);
         }
         let base = self.engine.base();
         let base = match self.engine.has_base() {

@@ -30,7 +30,11 @@ impl Engine {
         let mut others = BTreeMap::new();
         for name in named {
             match self.view_of(Some(&name))?.own_status() {
-                Ok(status) => {
+                Ok(mut status) => {
+                    self.tell_in_words_of(&name, &mut status.findings);
+                    status.summary = self.config.in_words_of(&name, &status.summary);
+                    let remedy = status.remedy.take();
+                    status.remedy = remedy.map(|text| self.config.in_words_of(&name, &text));
                     others.insert(name, status);
                 }
                 Err(error) if error.kind.step_status().is_none() => return Err(error),

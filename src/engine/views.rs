@@ -1,7 +1,7 @@
 //! The engine as one destination sees it: with its view of the configuration and of what is remembered.
 
 use executor::{Error, error::Result};
-use schema::{Config, config::DestinationName};
+use schema::{Config, Finding, config::DestinationName};
 
 use super::{Engine, operation::Operation};
 
@@ -36,6 +36,17 @@ impl Engine {
         };
         self.of(name)
             .ok_or_else(|| Error::failed(format!("there is no destination {name}")))
+    }
+
+    /// Says what was found of a named destination by the keys in which a person configures it.
+    pub(super) fn tell_in_words_of(&self, name: &DestinationName, findings: &mut [Finding]) {
+        for finding in findings {
+            finding.message = self.config.in_words_of(name, &finding.message);
+            finding.hint = finding
+                .hint
+                .take()
+                .map(|hint| self.config.in_words_of(name, &hint));
+        }
     }
 
     /// The names of the named destinations that are used.

@@ -470,3 +470,54 @@ fn no_disk_has_what_another_has() {
         }
     }
 }
+
+#[test]
+fn a_verb_works_on_the_destination_that_it_names() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.at(SECOND, &["apply", "--only", "usb"]).expect(0);
+    let count = |arguments: &[&str]| {
+        let list = lab.at(SECOND, arguments).expect(0).json();
+        list["snapshots"].as_array().unwrap().len()
+    };
+    assert_eq!(count(&["list", "--json", "--destination", "usb"]), 2);
+    assert_eq!(count(&["list", "--json", "--destination", "nas"]), 1);
+    assert_eq!(count(&["list", "--json", "--destination", "local"]), 1);
+
+    let (home, target) = (lab.text("home"), lab.text("restored"));
+    fs::remove_dir_all(lab.path("mnt")).unwrap();
+    let arguments = [
+        "restore",
+        "--destination",
+        "usb",
+        "latest~1",
+        &home,
+        &target,
+    ];
+    lab.run(&arguments).expect(0);
+    assert_eq!(
+        contents_below(&lab.path("restored")),
+        contents_below(&lab.path("home"))
+    );
+    lab.run(&["verify", "--destination", "usb", "--all"])
+        .expect(0);
+    lab.run(&["pin", "--destination", "usb", "latest~1"])
+        .expect(0);
+    let pinned = |name: &str| {
+        let list = lab
+            .run(&["list", "--json", "--destination", name])
+            .expect(0);
+        let list = list.json();
+        let all = list["snapshots"].as_array().unwrap().iter();
+        all.filter(|one| one["pinned"] == true).count()
+    };
+    assert_eq!((pinned("usb"), pinned("nas")), (1, 0));
+
+    fs::rename(lab.path("nas"), lab.path("away")).unwrap();
+    let refused = lab.run(&["verify", "--destination", "nas"]).expect(4);
+    refused.says("destinations.nas.mountPoint");
+    let unknown = lab
+        .run(&["find", "--destination", "nsa", "letter.txt"])
+        .expect(2);
+    unknown.says("there is no destination nsa").hints("nas");
+}
