@@ -111,7 +111,7 @@ fn run_history(world: &mut World) -> Vec<Vec<String>> {
         // Of some thousand entries one thing changed; of a run or two everything is doubtful or has no basis.
         let is_small = matches!(step, 2..10);
         assert!(
-            now.len() > 3 && (!is_small || shared.count() > 0),
+            now.len() > 2 && (!is_small || shared.count() > 0),
             "step {step}: {now:?}"
         );
         told.push(listed);
