@@ -29,9 +29,10 @@ use crate::{
     Options,
     differences::tell_differences,
     facts::Facts,
+    feeds::RemoteFacts,
     steps::{
         Draft, cloud_sync, destination_check, notify, post_script, pre_script, snapshot,
-        space_check,
+        space_check, upload,
     },
 };
 
@@ -58,7 +59,7 @@ pub struct Present<'a> {
 pub fn find_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Option<String> {
     match plan.is_of_several() {
         true => chains::find_difference(plan, present, is_saved),
-        false => find_difference_of_one(plan, present, is_saved, true),
+        false => find_difference_of_one(plan, present, None, is_saved, true),
     }
 }
 
@@ -66,6 +67,7 @@ pub fn find_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Op
 fn find_difference_of_one(
     plan: &Plan,
     present: &Present<'_>,
+    remote: Option<&RemoteFacts>,
     is_saved: bool,
     is_framed: bool,
 ) -> Option<String> {
@@ -82,7 +84,7 @@ fn find_difference_of_one(
         only: plan.only,
         ..Options::default()
     };
-    let facts = Facts::new(present.config, &inventory, &options);
+    let facts = Facts::new(present.config, &inventory, &options).for_remote(remote);
     let differing = |step: &Step| differing_step(step, &facts, is_saved);
     let mut differing = plan.steps.iter().filter_map(differing);
     let missing = || missing_step(plan, &facts).filter(|_| is_framed);
@@ -154,6 +156,14 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
             let is_wanted = facts.config.cloud.enable;
             let wanted = is_wanted.then(|| cloud_sync::cloud_step(facts, found.snapshot))?;
             Some(Action::CloudSync(with_state_of_cloud(wanted, found, facts)))
+        }
+        Action::Upload(found) => {
+            let remote = facts.remote.filter(|_| facts.config.cloud.enable)?;
+            Some(Action::Upload(upload::upload_step(
+                facts,
+                remote,
+                found.snapshot,
+            )))
         }
         Action::Notify(found) => match action(notify::decide_notify(facts, &mut none))? {
             Action::Notify(wanted) => Some(Action::Notify(NotifyStep {
@@ -285,7 +295,12 @@ fn with_state_of_cloud(
 
 /// The first step that belongs to each such run and is not in the plan.
 fn missing_step(plan: &Plan, facts: &Facts<'_>) -> Option<String> {
-    let backs_up = |step: &Step| matches!(step.action, Action::Snapshot(_) | Action::CloudSync(_));
+    let backs_up = |step: &Step| {
+        matches!(
+            step.action,
+            Action::Snapshot(_) | Action::CloudSync(_) | Action::Upload(_)
+        )
+    };
     if plan.only.is_some() || !plan.steps.iter().any(backs_up) {
         return None;
     }
@@ -375,6 +390,7 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
     let calls = calls_of_rsync(plan);
     let live = plan.steps.iter().find_map(|step| match &step.action {
         Action::CloudSync(sync) => sync.live.as_ref(),
+        Action::Upload(upload) => upload.live.as_ref(),
         _ => None,
     });
     let sources = config.local.sources.iter().map(|path| {

@@ -14,7 +14,7 @@ use schema::{
     clock,
     inventory::DestinationState,
     journal::Status,
-    plan::{PRE_SCRIPT, Part},
+    plan::{PRE_SCRIPT, Part, copies_away},
     tries::Tries,
 };
 
@@ -359,8 +359,7 @@ fn serves(report: &Report, part: Part) -> bool {
         Part::Local | Part::Coordinator => report.snapshot.is_some(),
         Part::Cloud => {
             let mut steps = report.steps.iter();
-            let fails =
-                steps.any(|step| step.step.starts_with("cloud-") && !step.outcome.status.serves());
+            let fails = steps.any(|step| copies_away(&step.step) && !step.outcome.status.serves());
             (done || report.snapshot.is_some()) && !fails
         }
     }

@@ -17,6 +17,7 @@ use schema::{
 
 use crate::{
     Options,
+    feeds::RemoteFacts,
     retention::{self, Candidate},
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Facts<'a> {
     /// Sorted, so that nothing depends on the order in which a folder was read.
     pub(crate) inventory: &'a Inventory,
     pub(crate) options: &'a Options,
+    /// What else must be known where this is the view of a named remote.
+    pub(crate) remote: Option<&'a RemoteFacts>,
     /// The host's folder.
     pub(crate) host: &'a str,
     pub(crate) now: DateTime<Utc>,
@@ -81,6 +84,7 @@ impl<'a> Facts<'a> {
             config,
             inventory,
             options,
+            remote: None,
             host: config.hostname.as_deref().unwrap_or(&inventory.host),
             now,
             started_at: inventory.taken_at,
@@ -100,6 +104,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The same for the view of a named remote.
+    pub(crate) fn for_remote(self, remote: Option<&'a RemoteFacts>) -> Self {
+        Self { remote, ..self }
+    }
+
     /// The configured sources as they were found, in the config's order, without those that are not there
     /// and need not be.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &'a SourceState> {
@@ -116,6 +125,9 @@ impl<'a> Facts<'a> {
     /// Whether the cloud gets the live sources: there are no local snapshots, or the disk that holds
     /// them is away.
     pub(crate) fn is_live(&self) -> bool {
+        if let Some(remote) = self.remote {
+            return self.config.cloud.enable && remote.is_live();
+        }
         let local = self.config.local.enable;
         let away = self
             .destination

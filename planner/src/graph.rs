@@ -139,6 +139,7 @@ fn detail(action: &Action) -> Option<String> {
             many => Some(format!("{many} deletions")),
         },
         Action::CloudSync(step) => Some(step.remote.clone()),
+        Action::Upload(step) => Some(step.remote.clone()),
         Action::Announce(step) => Some(healthcheck_name(
             step.url.as_deref(),
             step.url_file.as_ref(),

@@ -16,6 +16,7 @@ use schema::{
 use crate::{
     Options,
     facts::Facts,
+    feeds::RemoteFacts,
     findings::{code, refusal},
     lint, pipeline,
 };
@@ -75,26 +76,41 @@ pub fn plan_all(
             plan: pipeline::plan(&base_view, &base_inventory, options),
         });
     }
-    for name in chains {
-        let Some(view) = config.view(&name) else {
-            continue;
-        };
+    let (remotes, disks): (Vec<_>, Vec<_>) = chains
+        .into_iter()
+        .partition(|name| config.remote_options(name).is_some());
+    let plan_chain = |name: DestinationName, remote: Option<&RemoteFacts>| {
+        let view = config.view(&name)?;
         let options = &Options {
-            only: chosen.alone.then_some(Part::Local),
+            only: chosen.alone.then_some(config.part_of(&name)),
             ..*options
         };
-        let mut plan = pipeline::plan(&view, &inventory.view(&name), options);
+        let mut plan = pipeline::plan_view(&view, &inventory.view(&name), options, remote);
         plan.findings
             .retain(|finding| finding.code != code::ONLY_ONE_PART);
         for finding in &mut plan.findings {
             tell_in_words_of(config, &name, finding);
         }
-        planned.push(Planned {
+        Some(Planned {
             of: Some(name),
             plan,
-        });
-    }
+        })
+    };
+    planned.extend(disks.into_iter().filter_map(|name| plan_chain(name, None)));
     refuse_twice(&mut planned);
+    let uploads: Vec<Planned> = remotes
+        .into_iter()
+        .filter_map(|name| {
+            let plan_of = |feed: &DestinationName| {
+                let of = (!feed.is_predefined()).then_some(feed);
+                let one = planned.iter().find(|one| one.of.as_ref() == of)?;
+                Some(&one.plan)
+            };
+            let remote = RemoteFacts::find(config, inventory, &name, options, &plan_of);
+            plan_chain(name, remote.as_ref())
+        })
+        .collect();
+    planned.extend(uploads);
     let mut plan = match planned.first() {
         Some(Planned { of: None, plan }) => plan.clone(),
         _ => empty(Vec::new()),
@@ -248,12 +264,10 @@ fn steps_of_all(planned: &[Planned], alone: bool) -> Vec<Step> {
                 .map(move |step| in_chain(step, one, head))
         })
     };
-    steps.extend(own(|one, step| {
-        one.of.is_some() || step.action.part() != Part::Cloud
-    }));
-    steps.extend(own(|one, step| {
-        one.of.is_none() && step.action.part() == Part::Cloud
-    }));
+    // Remotes come after all disks, of which they get what is new.
+    steps.extend(own(|_, step| step.action.part() != Part::Cloud));
+    steps.extend(own(|_, step| step.action.part() == Part::Cloud));
+    wait_for_feeds(&mut steps);
     for kind in ["post-script", "notify"] {
         let Some(mut step) = in_frame(kind) else {
             continue;
@@ -273,6 +287,26 @@ fn steps_of_all(planned: &[Planned], alone: bool) -> Vec<Step> {
         steps.push(step);
     }
     steps
+}
+
+/// Has each upload wait for the snapshots that it may get, which it needs none of.
+fn wait_for_feeds(steps: &mut [Step]) {
+    let makers: Vec<(Option<DestinationName>, String)> = steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Snapshot(_) | Action::Rotate(_)))
+        .map(|step| (step.of.clone(), step.id.clone()))
+        .collect();
+    for step in steps {
+        let Action::Upload(upload) = &step.action else {
+            continue;
+        };
+        let is_fed_by = |of: &Option<DestinationName>| {
+            let of = of.as_ref().map_or(DestinationName::LOCAL, |of| of.as_str());
+            upload.from.iter().any(|feed| feed.of.as_str() == of)
+        };
+        let feeding = makers.iter().filter(|(of, _)| is_fed_by(of));
+        step.after.extend(feeding.map(|(_, id)| id.clone()));
+    }
 }
 
 /// A step as it is among those of others.

@@ -14,6 +14,7 @@ mod differences;
 pub mod drill;
 pub mod due;
 mod facts;
+mod feeds;
 pub mod findings;
 pub mod graph;
 pub mod health;
@@ -48,6 +49,7 @@ pub mod units;
 pub use adopt::{begins_at_root, plan_adoption};
 pub use by_hand::{plan_deletion, plan_prune};
 pub use deletion_groups::{DeletionGroup, TOLD_ONE_BY_ONE, group_deletions};
+pub use feeds::{feeds_of, uploads_live};
 pub use findings::{
     cloud::held_back_upload,
     destination::destination_absence,

@@ -17,10 +17,11 @@ use serde::Serialize;
 
 use crate::{
     facts::{self, Facts},
+    feeds::RemoteFacts,
     findings, graph, join, lint,
     steps::{
         After, Decide, cloud_sync, destination_check, notify, post_script, pre_script, room,
-        rotate, snapshot, space_check,
+        rotate, snapshot, space_check, upload,
     },
 };
 
@@ -35,6 +36,7 @@ const PIPELINE: &[Decide] = &[
     snapshot::decide_snapshot,
     rotate::decide_rotation,
     cloud_sync::decide_cloud_sync,
+    upload::decide_upload,
     post_script::decide_post_script,
     notify::decide_notify,
 ];
@@ -57,8 +59,18 @@ pub struct Options {
 /// The same input gives the same bytes; the order of the inventory's lists has no meaning.
 #[must_use]
 pub fn plan(config: &Config, inventory: &Inventory, options: &Options) -> Plan {
+    plan_view(config, inventory, options, None)
+}
+
+/// The same for the view of one destination, of a remote with what that gets from others.
+pub(crate) fn plan_view(
+    config: &Config,
+    inventory: &Inventory,
+    options: &Options,
+    remote: Option<&RemoteFacts>,
+) -> Plan {
     let inventory = &sorted(inventory);
-    let facts = Facts::new(config, inventory, options);
+    let facts = Facts::new(config, inventory, options).for_remote(remote);
     let mut found = findings::collect_findings(&facts);
     let mut left_out = Vec::new();
     let mut part = |action: &Action| match options.only {

@@ -14,7 +14,7 @@ use crate::{
     config::DestinationName,
     drill::Drill,
     journal::{Sealed, Status, StepReport},
-    plan::{Part, only_tells},
+    plan::{Part, copies_away, only_tells},
 };
 
 pub use crate::record::LastGood;
@@ -246,6 +246,7 @@ impl EndedRun {
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let step = |kind: &str| report.steps.iter().find(|done| done.step == kind);
+        let copy = report.steps.iter().find(|done| copies_away(&done.step));
         let good = |sealed: &Sealed| {
             sealed.suspect.is_empty().then_some(LastGood {
                 id: sealed.id,
@@ -261,10 +262,10 @@ impl EndedRun {
             only: report.only,
             good: report.snapshot.as_ref().and_then(good),
             undone: undone(report),
-            copied_at: step("cloud-sync")
+            copied_at: copy
                 .filter(|done| done.outcome.status == Status::Succeeded)
                 .map(|done| done.ended_at),
-            cloud: step("cloud-sync").map(|done| CloudEnded {
+            cloud: copy.map(|done| CloudEnded {
                 status: done.outcome.status,
                 message: done.outcome.message.clone(),
                 hint: done.outcome.hint.clone(),
@@ -286,7 +287,7 @@ fn undone(report: &Report) -> Option<String> {
         .find(|done| {
             let status = done.outcome.status;
             // How the copy in the cloud is not whole is told of the copy.
-            let copy = done.step == "cloud-sync" && status == Status::Incomplete;
+            let copy = copies_away(&done.step) && status == Status::Incomplete;
             let told = sealed(done) || copy || done.outcome.message.is_empty();
             status >= Status::Incomplete && !told
         })

@@ -186,6 +186,8 @@ pub enum Action {
     Delete(DeleteStep),
     /// Copies the newest good snapshot to the cloud.
     CloudSync(CloudSyncStep),
+    /// Puts the newest good snapshot on a remote with history.
+    Upload(UploadStep),
     /// Runs the post-backup script.
     PostScript(ScriptStep),
     /// Tells people of the result.
@@ -208,6 +210,18 @@ pub const PRE_SCRIPT: &str = "pre-script";
 
 /// Id of the step after which the rest of a run is planned.
 pub const PLAN_AGAIN: &str = "plan-again";
+
+/// Id of the step that copies to the cloud.
+pub const CLOUD_SYNC: &str = "cloud-sync";
+
+/// Id of the step that puts a snapshot on a remote with history.
+pub const UPLOAD: &str = "upload";
+
+/// Whether a step of this id, without a destination's name, copies what there is to a remote.
+#[must_use]
+pub fn copies_away(step: &str) -> bool {
+    [CLOUD_SYNC, UPLOAD].contains(&step)
+}
 
 /// Id of the step that tells of the result.
 pub const NOTIFY: &str = "notify";
@@ -240,7 +254,8 @@ impl Action {
             Self::Snapshot(_) => "snapshot",
             Self::Rotate(_) => "rotate",
             Self::Delete(step) => step.purpose.word(),
-            Self::CloudSync(_) => "cloud-sync",
+            Self::CloudSync(_) => CLOUD_SYNC,
+            Self::Upload(_) => UPLOAD,
             Self::PostScript(_) => "post-script",
             Self::Notify(_) => NOTIFY,
             Self::Restore(_) => "restore",

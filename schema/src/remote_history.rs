@@ -10,7 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::cloud::MANIFESTS;
-use crate::{SnapshotId, digest::Digest, problem::Problem, record::SnapshotRecord};
+use crate::{
+    SnapshotId,
+    cloud::{CloudMemory, UploadRecord},
+    digest::Digest,
+    problem::Problem,
+    record::SnapshotRecord,
+};
 
 /// Version of the layout and of its files: what is greater is neither read nor written to.
 pub const FORMAT_VERSION: u32 = 1;
@@ -118,4 +124,33 @@ pub struct HistoryUpload {
     pub bytes: u64,
     /// Regular files of the snapshot.
     pub files: u64,
+}
+
+impl HistoryMemory {
+    /// What is remembered in the form in which that of `cloud` is: when a copy was last brought there, and
+    /// which snapshots can be had. What a remote with history does not have is empty.
+    #[must_use]
+    pub fn as_cloud(&self) -> CloudMemory {
+        let last = self.last.as_ref().map(|last| UploadRecord {
+            format_version: FORMAT_VERSION,
+            id: last.id,
+            attempt: 0,
+            // Where nothing was new since, it is still as new as the last look.
+            uploaded_at: self.runs.last().copied().unwrap_or(last.at),
+            files: last.files,
+            bytes: last.bytes,
+            manifest_digest: last.manifest_digest,
+            made_by: String::new(),
+            not_uploaded: Vec::new(),
+            withheld: None,
+            kept_digest: None,
+            sealed_digest: last.sealed_digest,
+        });
+        CloudMemory {
+            last,
+            uploaded: self.known.clone(),
+            runs: self.runs.clone(),
+            ..CloudMemory::default()
+        }
+    }
 }

@@ -2,17 +2,22 @@
 
 use executor::{
     Error,
+    cloud::{memory::recall_upload, remote_history::recall_history},
     destination::host_inodes,
     error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
     scan,
-    state_dir::RecordIndex,
+    state_dir::{RecordIndex, StateDir},
     store::Store,
     sys::{mounts::is_mounted, resolve::resolve},
     verify::memory,
 };
 use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
-use schema::{FailureCode, amount, cloud::CloudState, inventory::DestinationState};
+use schema::{
+    FailureCode, amount,
+    cloud::{CloudMemory, CloudState},
+    inventory::DestinationState,
+};
 
 use super::{Engine, operation::Operation};
 
@@ -251,10 +256,22 @@ impl Engine {
         .hint(mount_hint(code, path.as_str()))
     }
 
+    /// What is remembered of the copies on the remote, whichever way they stand there.
+    ///
+    /// # Errors
+    /// Fails if it is there and cannot be read.
+    pub(super) fn recall_copies(&self, state: &StateDir) -> Result<CloudMemory> {
+        let remote = self.cloud_remote();
+        match self.remote {
+            Some(_) => Ok(recall_history(state, &remote)?.as_cloud()),
+            None => recall_upload(state, &remote),
+        }
+    }
+
     /// What this machine remembers of its copies in the cloud, without looking at rclone.
     pub(super) fn remembered_copies(&self) -> Option<CloudState> {
         let state = self.state().ok().flatten()?;
-        let memory = executor::cloud::memory::recall_upload(&state, &self.cloud_remote()).ok()?;
+        let memory = self.recall_copies(&state).ok()?;
         Some(CloudState {
             memory,
             ..CloudState::default()

@@ -111,11 +111,80 @@ impl Operation<'_> {
                 continue;
             }
             let view = self.engine.view_of(Some(&name))?;
+            if view.remote.is_some() {
+                self.look_at_feeds(&name, &mut inventory)?;
+                let is_live = planner::uploads_live(&self.engine.config, &inventory, &name);
+                let found = self
+                    .in_view(&view)
+                    .inventory_of_remote(is_live, &mut looks)?;
+                inventory.others.insert(name, found.into_other());
+                continue;
+            }
             let (found, survey) = self.in_view(&view).look_for_one(request, &mut looks)?;
             inventory.others.insert(name.clone(), found.into_other());
             surveys.extend(survey.map(|survey| (Some(name), survey)));
         }
         Ok((inventory, surveys))
+    }
+
+    /// Looks at the disks that a remote may get snapshots from and that nobody looked at, without the sources.
+    fn look_at_feeds(&self, remote: &DestinationName, inventory: &mut Inventory) -> Result<()> {
+        for feed in planner::feeds_of(&self.engine.config, remote) {
+            if inventory.view(&feed).destination.is_some() {
+                continue;
+            }
+            let view = self
+                .engine
+                .view_of(Some(&feed).filter(|of| !of.is_predefined()))?;
+            let found = self.in_view(&view).look_at_one()?;
+            if feed.is_predefined() {
+                inventory
+                    .known_destinations
+                    .clone_from(&found.known_destinations);
+                inventory.destination = found.destination;
+            } else {
+                inventory.others.insert(feed, found.into_other());
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk whose view this is, without the sources; of one that cannot be looked at, that it is absent.
+    fn look_at_one(&self) -> Result<Inventory> {
+        let found = match self.look_by(RecordReading::Changed) {
+            Err(error) if error.kind.step_status().is_some() => self.absent_because(error),
+            found => found?,
+        };
+        self.inventory_of(Some(found))
+    }
+
+    /// What is known of the remote whose view this is, and the sources where it gets them live. Nothing is asked
+    /// of the remote: the upload lists it before it puts anything.
+    fn inventory_of_remote(&self, is_live: bool, looks: &mut Looks<'_>) -> Result<Inventory> {
+        let cloud = self.cloud_state(None)?;
+        let inventory = Inventory {
+            cloud,
+            ..self.inventory_of(None)?
+        };
+        if !is_live {
+            return Ok(inventory);
+        }
+        let choice = (&self.engine.config.local).into();
+        let left_out = looks.left_out();
+        let (sources, survey) = scan::scan_sources(&choice, None, None, &left_out, self.context)?;
+        Ok(Inventory {
+            sources,
+            unmatched_patterns: survey.unmatched_patterns,
+            ..inventory
+        })
+    }
+
+    fn absent_because(&self, error: Error) -> DestinationState {
+        DestinationState {
+            absent_because: Some(error.message),
+            absent_code: error.code,
+            ..DestinationState::absent(self.engine.config.local.mount_point.clone())
+        }
     }
 
     /// The inventory of one of several destinations; of one that cannot be looked at, that it is absent.
@@ -128,13 +197,8 @@ impl Operation<'_> {
             Err(error) if error.kind.step_status().is_some() => error,
             found => return found,
         };
-        let config = &self.engine.config;
-        let absent = DestinationState {
-            absent_because: Some(error.message),
-            absent_code: error.code,
-            ..DestinationState::absent(config.local.mount_point.clone())
-        };
-        let absent = config.local.enable.then_some(absent);
+        let absent = self.absent_because(error);
+        let absent = self.engine.config.local.enable.then_some(absent);
         Ok((self.inventory_of(absent)?, None))
     }
 
@@ -438,6 +502,10 @@ impl Operation<'_> {
         let state = self.engine.state()?;
         let remote = self.engine.cloud_remote();
         let config_file = cloud.config_file.as_ref();
+        if self.engine.remote.is_some() {
+            let state = state.as_ref();
+            return Ok(Some(scan::scan_history(state, &remote, config_file)));
+        }
         Ok(Some(scan::scan_cloud(
             state.as_ref(),
             newest,

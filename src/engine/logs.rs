@@ -24,6 +24,7 @@ use schema::{
     plan::{
         Part,
         chain::{plain_id, split_id},
+        copies_away,
     },
 };
 
@@ -206,7 +207,7 @@ impl<'a> Logs<'a> {
 fn part_of_step(step: Option<&str>) -> Part {
     match step.map(plain_id) {
         Some("destination-check" | "space-check" | "snapshot" | "rotate" | "repair") => Part::Local,
-        Some(step) if step.starts_with("cloud") => Part::Cloud,
+        Some(step) if copies_away(step) => Part::Cloud,
         _ => Part::Coordinator,
     }
 }

@@ -54,7 +54,11 @@ use executor::{
     sys::machine::machine_id,
 };
 use planner::accord::{self, Present};
-use schema::{Config, Plan, config::DestinationName, inventory::DestinationState};
+use schema::{
+    Config, Plan,
+    config::{DestinationName, RemoteOptions},
+    inventory::DestinationState,
+};
 
 pub use executor::history::Search;
 pub use planner::notices::TimerCall;
@@ -98,6 +102,8 @@ pub struct Engine {
     config: Config,
     /// The named destination whose view this is.
     of: Option<DestinationName>,
+    /// What its view does not say, where that is a remote.
+    remote: Option<RemoteOptions>,
     state_dir: PathBuf,
     /// That directory, once it was opened: whether others could change what is in it, down to the files
     /// of each run, is asked once.
@@ -118,6 +124,7 @@ impl Engine {
         Self {
             config,
             of: None,
+            remote: None,
             state_dir: state_dir.into(),
             opened: Arc::default(),
             log_dir: None,

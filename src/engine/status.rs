@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use executor::{cloud::memory, error::Result, event::Silent, state_dir::StateDir};
+use executor::{error::Result, event::Silent, state_dir::StateDir};
 use planner::{
     standing::{self, Known},
     status::StatusFacts,
@@ -68,7 +68,7 @@ impl Engine {
         let inventory = operation.inventory_of(destination)?;
         let cloud = state.as_ref().filter(|_| config.cloud.enable);
         let cloud = cloud.map(|state| {
-            let remembered = memory::recall_upload(state, &self.cloud_remote());
+            let remembered = self.recall_copies(state);
             remembered.unwrap_or_default()
         });
         let mut findings = Vec::new();

@@ -13,6 +13,7 @@ impl Engine {
         Some(Self {
             config,
             of: (!name.is_predefined()).then(|| name.clone()),
+            remote: self.config.remote_options(name),
             ..self.clone()
         })
     }
@@ -22,6 +23,7 @@ impl Engine {
         Self {
             config: self.config.base(),
             of: None,
+            remote: None,
             ..self.clone()
         }
     }

@@ -3,8 +3,10 @@
 //! What is told of one is told as if it were the only one, under its name.
 
 use schema::{
-    Finding, Inventory, Plan, Report, RunResult, config::DestinationName, journal::Sealed,
-    plan::Part,
+    Finding, Inventory, Plan, Report, RunResult,
+    config::DestinationName,
+    journal::Sealed,
+    plan::{Part, copies_away},
 };
 
 use super::{page::Page, plan, report};
@@ -100,7 +102,7 @@ pub(crate) fn add_ends(page: &mut Page, report: &Report, style: &Style) {
             own.result = chain.result;
             own.snapshot.clone_from(&chain.snapshot);
             if name.is_predefined() {
-                let is_cloud = |step: &str| step.starts_with("cloud-");
+                let is_cloud = copies_away;
                 let cloud = name.as_str() == DestinationName::CLOUD;
                 own.steps.retain(|done| is_cloud(&done.step) == cloud);
             }

@@ -31,6 +31,9 @@ pub(super) fn do_step(
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
+    if let Action::Upload(upload) = &step.action {
+        return sessions.upload(plan, step, upload, context);
+    }
     let (session, looks) = sessions.of_step(step)?;
     let in_chain = InChain {
         observer: context.observer,
@@ -165,6 +168,7 @@ fn do_action(
         Action::Restore(restore) => {
             crate::restore::run_restore_step(session.store()?, restore, &context)
         }
+        Action::Upload(_) => Err(Error::failed("an upload is done where all disks are known")),
         Action::CloudSync(sync) => {
             let state = &session.state.clone();
             if let Some(live) = &sync.live {

@@ -48,6 +48,26 @@ impl Session {
         }
     }
 
+    /// A session that only reads a destination which has no steps of its own in the run.
+    pub(super) fn reading(state: StateDir, destination: &DestinationCheckStep) -> Self {
+        Self {
+            state,
+            destination: Some(destination.clone()),
+            open: None,
+            survey: None,
+        }
+    }
+
+    /// Whether it has a destination that can be opened.
+    pub(super) fn has_destination(&self) -> bool {
+        self.destination.is_some()
+    }
+
+    /// The destination, if it is open.
+    pub(super) fn opened(&self) -> Option<&Store> {
+        self.open.as_ref().map(|(store, _)| store)
+    }
+
     /// Checks and opens the destination, and takes its lock.
     ///
     /// # Errors

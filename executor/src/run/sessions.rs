@@ -8,7 +8,7 @@ use schema::{
     config::DestinationName,
     journal::{JournalEvent, Outcome, Status},
     plan::{
-        Step,
+        Step, UploadFeed, UploadStep,
         chain::{chain_id, plain_id},
     },
 };
@@ -20,6 +20,8 @@ use crate::{
     journal::{Journal, Replay},
     scan::Looks,
     state_dir::StateDir,
+    steps::upload::{OpenFeed, run_upload_step},
+    store::Store,
     survey::Survey,
 };
 
@@ -76,6 +78,70 @@ impl Sessions {
         Ok((session, &mut self.looks))
     }
 
+    /// Uploads to a remote from the disks that are there. Those that have no steps in this run are opened for it
+    /// and let go of.
+    ///
+    /// # Errors
+    /// As [`run_upload_step`].
+    pub(super) fn upload(
+        &mut self,
+        plan: &Plan,
+        step: &Step,
+        upload: &UploadStep,
+        context: Context<'_>,
+    ) -> Result<Outcome> {
+        let mut lent = Vec::new();
+        let mut away = Vec::new();
+        for feed in &upload.from {
+            let of = session_of(feed);
+            let has = self.all.get(&of).is_some_and(Session::has_destination);
+            if !has {
+                let state = self.state.of_destination(of.as_ref());
+                let session = Session::reading(state, &feed.destination);
+                lent.push((of.clone(), self.all.insert(of.clone(), session)));
+            }
+            let Some(session) = self.all.get_mut(&of) else {
+                continue;
+            };
+            match session.store().and_then(|store| check_feed(store, feed)) {
+                Ok(()) => {}
+                Err(error) if may_be_missing(&error) => {
+                    away.push((feed.of.clone(), error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let is_there = |feed: &&UploadFeed| away.iter().all(|(of, _)| *of != feed.of);
+        let feeds: Vec<OpenFeed<'_>> = upload
+            .from
+            .iter()
+            .filter(is_there)
+            .filter_map(|feed| {
+                let store = self.all.get(&session_of(feed))?.opened()?;
+                Some(OpenFeed { feed, store })
+            })
+            .collect();
+        let state = self.state.of_destination(step.of.as_ref());
+        let done = match away.first() {
+            Some((of, error)) if feeds.is_empty() && upload.live.is_none() => Ok(Outcome {
+                status: Status::Deferred,
+                message: format!(
+                    "nothing is uploaded to {}: {of}: {}",
+                    upload.remote, error.message
+                ),
+                ..error.clone().into_outcome(Status::Deferred)
+            }),
+            _ => run_upload_step(&feeds, &state, plan, &step.id, upload, context),
+        };
+        for (of, before) in lent {
+            match before {
+                Some(session) => self.all.insert(of, session),
+                None => self.all.remove(&of),
+            };
+        }
+        done
+    }
+
     /// Opens the destinations again that were checked before a run was interrupted. In a run for several,
     /// one that cannot be opened is out of it and the others go on: how its check ended is written anew.
     ///
@@ -128,6 +194,29 @@ impl Sessions {
             session.refresh_view();
         }
     }
+}
+
+/// The destination whose session is a disk's.
+fn session_of(feed: &UploadFeed) -> Option<DestinationName> {
+    (!feed.of.is_predefined()).then(|| feed.of.clone())
+}
+
+/// Refuses a disk that is not the one that the plan found.
+fn check_feed(store: &Store, feed: &UploadFeed) -> Result<()> {
+    let found = store.destination()?;
+    if found.is_some_and(|found| found.id == feed.destination.destination_id) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "what is mounted at {} is not the disk that was there when the plan was made",
+        feed.destination.mount_point
+    ))
+    .hint("attach that disk, and run it again"))
+}
+
+/// Whether a disk is passed over that cannot be opened for this: another run may use it, too.
+fn may_be_missing(error: &Error) -> bool {
+    error.kind == ErrorKind::Busy || error.kind.step_status().is_some()
 }
 
 /// Ends a step that was not done by this run's own doing.

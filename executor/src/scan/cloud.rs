@@ -8,7 +8,7 @@ use schema::{
 };
 
 use crate::{
-    cloud::{memory::RemoteCache, rclone},
+    cloud::{memory::RemoteCache, rclone, remote_history::recall_history},
     manifest::{Cursor, FILE_NAME, Reader},
     state_dir::StateDir,
     store::Store,
@@ -42,10 +42,31 @@ pub fn scan_cloud(
         rclone: rclone::find_rclone("rclone"),
         memory,
         pending,
-        configured: match config {
-            Some(file) if matches!(resolve(file.as_path()), Err(Errno::NOENT)) => Some(false),
-            config => rclone::has_remote("rclone", config, remote),
-        },
+        configured: is_configured(config, remote),
+    }
+}
+
+/// The same of a named remote with history.
+#[must_use]
+pub fn scan_history(
+    state: Option<&StateDir>,
+    remote: &str,
+    config: Option<&AbsolutePath>,
+) -> CloudState {
+    let memory = state.and_then(|state| recall_history(state, remote).ok());
+    CloudState {
+        rclone: rclone::find_rclone("rclone"),
+        memory: memory.unwrap_or_default().as_cloud(),
+        pending: None,
+        configured: is_configured(config, remote),
+    }
+}
+
+/// Whether rclone's configuration has a remote; none where that cannot be told.
+fn is_configured(config: Option<&AbsolutePath>, remote: &str) -> Option<bool> {
+    match config {
+        Some(file) if matches!(resolve(file.as_path()), Err(Errno::NOENT)) => Some(false),
+        config => rclone::has_remote("rclone", config, remote),
     }
 }
 

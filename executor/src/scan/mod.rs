@@ -24,7 +24,7 @@ use std::path::Path;
 
 use schema::inventory::Power;
 
-pub use cloud::scan_cloud;
+pub use cloud::{scan_cloud, scan_history};
 pub use compare_again::compare_again;
 pub use destination::scan_destination;
 pub use looks::Looks;

@@ -80,7 +80,11 @@ impl StateDir {
             let at = self.named(&format!("{RUNS}/{name}/{PLAN}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at).unwrap_or_default();
             let looks = |plan: &Plan| {
-                let live = |step: &Step| matches!(&step.action, Action::CloudSync(sync) if sync.live.is_some());
+                let live = |step: &Step| match &step.action {
+                    Action::CloudSync(sync) => sync.live.is_some(),
+                    Action::Upload(upload) => upload.live.is_some(),
+                    _ => false,
+                };
                 plan.snapshot().is_some() || plan.steps.iter().any(live)
             };
             let name = self.of.clone();

@@ -8,7 +8,11 @@
 use std::ffi::OsStr;
 
 use rustix::io::Errno;
-use schema::{Plan, journal::JournalEvent, plan::Part};
+use schema::{
+    Plan,
+    journal::JournalEvent,
+    plan::{Part, chain::split_id},
+};
 
 use super::{
     files::PLAN,
@@ -125,8 +129,9 @@ impl StateDir {
         let at = format!("{}/{PLAN}", self.run_path(run_id));
         let plan: Option<Plan> = read_json(run, PLAN, &at)?;
         let steps = plan.map_or_else(Vec::new, |plan| plan.steps);
+        let share = replay.handed_to();
         let is_own = |id: &str| {
-            let mut own = steps.iter().filter(|step| step.action.part() == APART);
+            let mut own = steps.iter().filter(|step| Some(step.share()) == share);
             own.any(|step| step.id == id)
         };
         let told = said
@@ -169,8 +174,10 @@ fn event_of_part(event: JournalEvent, is_own: &dyn Fn(&str) -> bool) -> Option<J
             at,
             mut outcome,
         } if is_own(&step) => {
-            // It makes no snapshot.
-            outcome.sealed = None;
+            // It makes no snapshot of `local`'s; what is on a remote of another name is that one's own.
+            if split_id(&step).1.is_none() {
+                outcome.sealed = None;
+            }
             Some(JournalEvent::StepFinished { step, at, outcome })
         }
         JournalEvent::StepStarted { ref step, .. } if is_own(step) => Some(event),

@@ -405,6 +405,7 @@ pub(super) fn backs_up(plan: &Plan) -> bool {
                 | Action::Rotate(_)
                 | Action::Delete(_)
                 | Action::CloudSync(_)
+                | Action::Upload(_)
         )
     })
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use schema::{
     Plan, SnapshotId,
-    journal::{Outcome, Status},
+    journal::{Outcome, Sealed, Status},
     plan::{LiveSources, UploadFeed, UploadStep},
     record::{SnapshotMarks, SnapshotRecord},
 };
@@ -42,6 +42,8 @@ struct Found<'a> {
     store: &'a Store,
     record: SnapshotRecord,
     marks: SnapshotMarks,
+    /// It was made in this run.
+    is_new: bool,
 }
 
 /// Uploads from the first of the destinations that has a good snapshot: of this run if one has, else an
@@ -81,7 +83,13 @@ pub fn run_upload_step(
             context,
             |remote| remote.upload(source, options(step)),
         )?;
-        return Ok(uploaded.outcome);
+        let mut outcome = uploaded.outcome;
+        if found.is_new {
+            outcome.sealed = Some(sealed(uploaded.id, &found.record, &outcome));
+        } else {
+            add_earlier(&mut outcome, feeds, id);
+        }
+        return Ok(outcome);
     }
     if let Some(sources) = &step.live {
         return upload_live(state, plan, name, (step, sources), context);
@@ -107,14 +115,10 @@ pub fn run_upload_step(
 
 /// The snapshot that is uploaded, if a destination has a good one.
 fn choose<'a>(feeds: &[OpenFeed<'a>]) -> Result<Option<Found<'a>>> {
-    let of_this_run = |feed: &UploadFeed| feed.snapshot;
-    let earlier = |feed: &UploadFeed| feed.last;
-    for which in [
-        of_this_run as fn(&UploadFeed) -> Option<SnapshotId>,
-        earlier,
-    ] {
+    for is_new in [true, false] {
         for OpenFeed { feed, store } in feeds.iter().copied() {
-            let Some(id) = which(feed) else {
+            let id = if is_new { feed.snapshot } else { feed.last };
+            let Some(id) = id else {
                 continue;
             };
             // One that cannot be read holds the others up as little as one that is not there.
@@ -128,11 +132,58 @@ fn choose<'a>(feeds: &[OpenFeed<'a>]) -> Result<Option<Found<'a>>> {
                     store,
                     record,
                     marks,
+                    is_new,
                 }));
             }
         }
     }
     Ok(None)
+}
+
+/// What is on the remote now, as a report tells of it.
+fn sealed(id: SnapshotId, record: &SnapshotRecord, outcome: &Outcome) -> Sealed {
+    Sealed {
+        id,
+        complete: record.complete && outcome.problems.is_empty(),
+        suspect: Vec::new(),
+        totals: record.totals.clone(),
+        costs_most: None,
+        left_out: None,
+        gone: None,
+    }
+}
+
+/// Tells that the snapshot of this run is not what was uploaded, where one was to be made.
+fn add_earlier(outcome: &mut Outcome, feeds: &[OpenFeed<'_>], id: SnapshotId) {
+    let planned: Vec<&OpenFeed<'_>> = feeds
+        .iter()
+        .filter(|one| one.feed.snapshot.is_some())
+        .collect();
+    if planned.is_empty() {
+        return;
+    }
+    let made = |one: &&&OpenFeed<'_>| {
+        let new = one.feed.snapshot;
+        new.is_some_and(|new| one.store.record(new).is_ok_and(|record| record.is_some()))
+    };
+    let (status, why, hint) = match planned.iter().find(made) {
+        // Another run would make it no better: a person is told of it.
+        Some(one) => (
+            Status::Incomplete,
+            format!("the new one of {} is suspect", one.feed.of),
+            "see why it is suspect; after `backup accept` the next run uploads it",
+        ),
+        None => (
+            Status::Deferred,
+            "this run made no new one".to_owned(),
+            "the next run that makes one uploads it",
+        ),
+    };
+    outcome.status = outcome.status.max(status);
+    outcome
+        .message
+        .push_str(&format!("; {id} is an earlier snapshot: {why}"));
+    outcome.hint.get_or_insert_with(|| hint.to_owned());
 }
 
 fn upload_live(
@@ -163,6 +214,7 @@ fn upload_live(
         Ok((found.record, uploaded))
     })?;
     let mut outcome = uploaded.outcome;
+    outcome.sealed = Some(sealed(uploaded.id, &found, &outcome));
     add_unread(&mut outcome, &found);
     Ok(outcome)
 }

@@ -1,10 +1,22 @@
 //! The same for a plan for several destinations: each chain as the plan of its destination alone, and what
 //! they share.
 
-use schema::{Plan, config::DestinationName, plan::Part};
+use schema::{
+    Config, Inventory, Plan,
+    config::DestinationName,
+    plan::{Action, Part, UploadFeed},
+};
 
-use super::{Present, differing_step, find_difference_of_one, supposed_inventory};
-use crate::{Options, facts::Facts, lint};
+use super::{
+    Present, checked, differing_step, find_difference_of_one, supposed_destination,
+    supposed_inventory, with_state_of_check,
+};
+use crate::{
+    Options,
+    facts::Facts,
+    feeds::{RemoteFacts, feeds_of, only_read},
+    lint,
+};
 
 /// The first thing in which any chain, or what they share, differs from what the configuration gives.
 pub(super) fn find_difference(
@@ -38,7 +50,9 @@ pub(super) fn find_difference(
             config: &view,
             ..*present
         };
-        let difference = find_difference_of_one(&chain, &present, is_saved, is_framed)?;
+        let remote = supposed_remote(&chain, config, name, &present);
+        let remote = remote.as_ref();
+        let difference = find_difference_of_one(&chain, &present, remote, is_saved, is_framed)?;
         Some(match name.is_predefined() {
             true => difference,
             false => format!("{name}: {difference}"),
@@ -73,4 +87,44 @@ fn frame_difference(plan: &Plan, present: &Present<'_>, is_saved: bool) -> Optio
     frame
         .into_iter()
         .find_map(|step| differing_step(step, &facts, is_saved))
+}
+
+/// What gives the upload to a remote: each disk that it names as the configuration has it, with what hangs on
+/// disks as the plan has it.
+fn supposed_remote(
+    chain: &Plan,
+    config: &Config,
+    name: &DestinationName,
+    present: &Present<'_>,
+) -> Option<RemoteFacts> {
+    let options = config.remote_options(name)?;
+    let mut steps = chain.steps.iter();
+    let found = steps.find_map(|step| match &step.action {
+        Action::Upload(upload) => Some(upload),
+        _ => None,
+    });
+    let mut from = Vec::new();
+    for feed in feeds_of(config, name) {
+        let mut all = found.iter().flat_map(|found| &found.from);
+        let Some(found) = all.find(|one| one.of == feed) else {
+            continue;
+        };
+        let view = config.view(&feed)?;
+        let present = Present {
+            config: &view,
+            ..*present
+        };
+        let inventory = Inventory {
+            destination: Some(supposed_destination(chain, &view, present.host)),
+            ..supposed_inventory(chain, &present)
+        };
+        let all = Options::default();
+        let facts = Facts::new(&view, &inventory, &all);
+        let wanted = only_read(checked(&facts)?);
+        from.push(UploadFeed {
+            destination: only_read(with_state_of_check(wanted, &found.destination, &facts)),
+            ..found.clone()
+        });
+    }
+    Some(RemoteFacts::supposed(options, from))
 }

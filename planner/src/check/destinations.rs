@@ -248,20 +248,21 @@ pub(super) fn source(config: &Config) -> Vec<RuleFinding> {
     found
 }
 
-/// Remotes by name that are used.
-pub(super) fn remotes(config: &Config) -> Vec<RuleFinding> {
-    let remotes = used(config).filter(|(_, one)| one.kind == DestinationKind::Remote);
-    remotes
+/// Remotes by name that are to be mirrors.
+pub(super) fn mirrors(config: &Config) -> Vec<RuleFinding> {
+    let is_mirror =
+        |one: &Destination| one.kind == DestinationKind::Remote && one.layout == Layout::Mirror;
+    used(config)
+        .filter(|(_, one)| is_mirror(one))
         .map(|(name, _)| {
             RuleFinding::new(
-                format!("destinations.{name}.type"),
-                "this version serves destinations of type \"disk\" only",
+                format!("destinations.{name}.layout"),
+                "this version keeps a mirror in `cloud` alone",
             )
-            .expected("\"disk\" for each destination that is used")
+            .expected("\"history\" for a remote that has a name of its own")
             .hint(format!(
-                "set `destinations.{name}.enable` to false, and `cloud.*` for a remote"
+                "remove `destinations.{name}.layout`, or set `cloud.*` for a mirror"
             ))
-            .with(&[&format!("destinations.{name}.enable")])
         })
         .collect()
 }

@@ -71,7 +71,7 @@ const FAULTS_BETWEEN: &[Rule] = &[
     destinations::same_file_system,
     destinations::same_remote,
     destinations::source,
-    destinations::remotes,
+    destinations::mirrors,
 ];
 
 /// What is allowed and probably not meant.

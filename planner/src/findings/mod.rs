@@ -50,6 +50,9 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     rclone::check_rclone(facts, &mut findings);
     findings.extend(secrets::check_secrets(facts.inventory));
     cloud_memory(facts, &mut findings);
+    if let Some(remote) = facts.remote {
+        remote.check(facts, &mut findings);
+    }
     let Some(destination) = facts.destination else {
         if facts.is_live() {
             sources::check_sources(facts, &mut findings);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use schema::{
     Plan,
-    plan::{Part, Step, chain::split_id},
+    config::DestinationName,
+    plan::{Action, Part, Step, chain::split_id},
 };
 
 use super::{Broken, OUT_OF_ORDER};
@@ -46,7 +47,10 @@ fn waits_for_no_other(plan: &Plan, step: &Step, broken: &mut Broken) {
         );
         let foreign = match frame(step) {
             true => needs,
-            false => (needs || after) && other.of != step.of,
+            false => {
+                let foreign = other.of != step.of;
+                foreign && (needs || (after && !feeds(other, step)))
+            }
         };
         if foreign {
             let what = format!(
@@ -56,4 +60,17 @@ fn waits_for_no_other(plan: &Plan, step: &Step, broken: &mut Broken) {
             broken.step(OUT_OF_ORDER, step, what);
         }
     }
+}
+
+/// Whether a step makes what another one uploads; that waits for its end, well or not.
+fn feeds(other: &Step, step: &Step) -> bool {
+    let Action::Upload(upload) = &step.action else {
+        return false;
+    };
+    let is_made = matches!(other.action, Action::Snapshot(_) | Action::Rotate(_));
+    let of = other
+        .of
+        .as_ref()
+        .map_or(DestinationName::LOCAL, |of| of.as_str());
+    is_made && upload.from.iter().any(|feed| feed.of.as_str() == of)
 }

@@ -109,6 +109,15 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
                 need("snapshot", "which it is to copy");
             }
         }
+        Action::Upload(upload) => {
+            if (upload.live.is_some() || must_succeed(plan)) && has(plan, "pre-script") {
+                need("pre-script", "which may make the sources");
+            }
+            if upload.live.is_some() != upload.from.is_empty() {
+                let what = "does not say whether it uploads a snapshot or the live sources";
+                broken.step(OUT_OF_ORDER, step, what);
+            }
+        }
         Action::PostScript(_) | Action::Notify(_) => waits_for_all(&plan.steps[..at], step, broken),
     }
     let makes_room = |action: &Action| matches!(action, Action::Delete(step) if step.purpose == DeletePurpose::MakeRoom);

@@ -8,7 +8,7 @@ use schema::{
     escape::unescape,
     plan::{
         Action, AdoptStep, Channel, CloudSyncStep, DestinationCheckStep, RepairFrom, RepairStep,
-        RestoreStep, SnapshotStep, Step,
+        RestoreStep, SnapshotStep, Step, UploadStep,
     },
     verify::StoredName,
 };
@@ -45,6 +45,7 @@ impl Paths<'_> {
             Action::DestinationCheck(check) => self.of_destination(check, plan, standing),
             Action::Snapshot(snapshot) => self.of_snapshot(snapshot, standing),
             Action::CloudSync(sync) => self.of_cloud(sync, plan, standing),
+            Action::Upload(upload) => self.of_upload(upload, plan),
             Action::Restore(restore) => self.of_restore(restore),
             Action::Repair(repair) => self.of_repair(repair),
             Action::Adopt(adopt) => self.of_adoption(adopt),
@@ -103,21 +104,37 @@ impl Paths<'_> {
     }
 
     fn of_cloud(&mut self, sync: &CloudSyncStep, plan: &Plan, standing: &Standing<'_>) {
-        let above = sync.remote.strip_suffix(plan.host.as_str());
-        if !above.is_some_and(|above| above.ends_with(['/', ':'])) {
-            self.outside(
-                &sync.remote,
-                &format!("the remote's folder of {}", plan.host),
-            );
-        }
-        if let Some(file) = &sync.config_file {
-            self.absolute(file, "a file");
-        }
+        self.of_remote(&sync.remote, sync.config_file.as_ref(), plan);
         if let Some(check) = &sync.destination {
             self.of_destination(check, plan, standing);
         }
         let live = sync.live.iter().flat_map(|live| &live.sources);
         live.for_each(|source| self.absolute(source, "a source"));
+    }
+
+    fn of_upload(&mut self, upload: &UploadStep, plan: &Plan) {
+        self.of_remote(&upload.remote, upload.config_file.as_ref(), plan);
+        if upload.folder != plan.host {
+            self.outside(&upload.folder, &format!("the folder of {}", plan.host));
+        }
+        for check in upload.from.iter().map(|feed| &feed.destination) {
+            self.absolute(&check.mount_point, "a mount point");
+            if check.folder != plan.host {
+                self.outside(&check.folder, &format!("the folder of {}", plan.host));
+            }
+        }
+        let live = upload.live.iter().flat_map(|live| &live.sources);
+        live.for_each(|source| self.absolute(source, "a source"));
+    }
+
+    fn of_remote(&mut self, remote: &str, config_file: Option<&AbsolutePath>, plan: &Plan) {
+        let above = remote.strip_suffix(plan.host.as_str());
+        if !above.is_some_and(|above| above.ends_with(['/', ':'])) {
+            self.outside(remote, &format!("the remote's folder of {}", plan.host));
+        }
+        if let Some(file) = config_file {
+            self.absolute(file, "a file");
+        }
     }
 
     fn of_restore(&mut self, restore: &RestoreStep) {

@@ -6,7 +6,7 @@ use schema::{
     Plan, SnapshotId,
     plan::{
         Action, CloudSyncStep, DeletePurpose, DeleteStep, Deletion, RepairFrom, RepairStep,
-        RotateStep, Rotation, Step,
+        RotateStep, Rotation, Step, UploadFeed, UploadStep,
     },
 };
 
@@ -42,6 +42,7 @@ pub(super) fn check(plan: &Plan, standing: &Standing<'_>, broken: &mut Broken) {
             Action::Delete(delete) => check.delete(step, delete),
             Action::Rotate(rotate) => check.rotate(step, rotate),
             Action::CloudSync(sync) => check.cloud(step, sync),
+            Action::Upload(upload) => check.upload(step, upload),
             Action::Repair(repair) => check.repair(step, repair),
             _ => {}
         }
@@ -116,6 +117,18 @@ impl Protection<'_, '_> {
                 continue;
             };
             let what = format!("would delete history/{id} of the remote, {why}");
+            self.broken.step(TOUCHES_PROTECTED, step, what);
+        }
+    }
+
+    /// An upload reads from disks, and changes nothing there.
+    fn upload(&mut self, step: &Step, upload: &UploadStep) {
+        let writes = |feed: &&UploadFeed| {
+            let check = &feed.destination;
+            !check.read_only || check.create || check.remember || check.take_over.is_some()
+        };
+        if let Some(feed) = upload.from.iter().find(writes) {
+            let what = format!("would write to {}, which it is to read", feed.of);
             self.broken.step(TOUCHES_PROTECTED, step, what);
         }
     }

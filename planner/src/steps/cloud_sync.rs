@@ -15,6 +15,7 @@ use schema::{
 use super::{Draft, destination_check, expiry};
 use crate::{
     facts::{self, Facts},
+    feeds::only_read,
     findings, sharing,
 };
 
@@ -25,7 +26,8 @@ const LONG_GAP: TimeDelta = TimeDelta::days(31);
 pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     let live = facts.is_live();
-    (cloud.enable && (live || facts.destination.is_some())).then_some(())?;
+    (cloud.enable && facts.remote.is_none() && (live || facts.destination.is_some()))
+        .then_some(())?;
     let snapshot = if live {
         let state = facts.inventory.cloud.as_ref();
         let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
@@ -61,14 +63,7 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
         timeout: cloud.timeout.clone(),
         mode: cloud.sync_mode,
         snapshot,
-        live: live.then(|| LiveSources {
-            sources: facts.sources().map(|one| one.path.clone()).collect(),
-            exclude_patterns: facts.config.local.exclude_patterns.clone(),
-            exclude_caches: facts.config.local.exclude_caches,
-            exclude_if_present: facts.config.local.exclude_if_present.clone(),
-            one_file_system: facts.config.local.one_file_system,
-            max_hole_bytes: facts.config.local.max_hole_bytes(),
-        }),
+        live: live.then(|| live_sources(facts)),
         destination: (alone && !live).then(|| read_only(facts)).flatten(),
         last: state.memory.last.as_ref().map(|last| last.id),
         expected: expected(facts, state),
@@ -85,16 +80,23 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
     }
 }
 
+/// The live sources as they are copied.
+pub(super) fn live_sources(facts: &Facts<'_>) -> LiveSources {
+    let local = &facts.config.local;
+    LiveSources {
+        sources: facts.sources().map(|one| one.path.clone()).collect(),
+        exclude_patterns: local.exclude_patterns.clone(),
+        exclude_caches: local.exclude_caches,
+        exclude_if_present: local.exclude_if_present.clone(),
+        one_file_system: local.one_file_system,
+        max_hole_bytes: local.max_hole_bytes(),
+    }
+}
+
 /// The destination as it is checked before it is read, where no step before does so.
-fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
+pub(crate) fn read_only(facts: &Facts<'_>) -> Option<DestinationCheckStep> {
     match destination_check::decide_destination_check(facts, &mut Vec::new())?.action {
-        Action::DestinationCheck(check) => Some(DestinationCheckStep {
-            read_only: true,
-            create: false,
-            remember: false,
-            user_view: None,
-            ..check
-        }),
+        Action::DestinationCheck(check) => Some(only_read(check)),
         _ => None,
     }
 }

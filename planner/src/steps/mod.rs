@@ -15,6 +15,7 @@ pub(crate) mod rotate;
 mod rsync;
 pub(crate) mod snapshot;
 pub(crate) mod space_check;
+pub(crate) mod upload;
 
 use schema::{Finding, plan::Action};
 

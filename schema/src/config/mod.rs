@@ -20,6 +20,7 @@ pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
+pub use view::RemoteOptions;
 
 use std::collections::BTreeMap;
 

@@ -4,9 +4,19 @@
 //! `local` and `cloud` share one, because the cloud is fed by what is local.
 
 use super::{
-    Cloud, Config, Destination, DestinationKind, DestinationName, Local, Provider, Schedule,
-    SyncMode, destinations::keys_of,
+    Cloud, Config, Destination, DestinationKind, DestinationName, Expire, Layout, Local, Provider,
+    Schedule, SyncMode, destinations::keys_of,
 };
+use crate::plan::Part;
+
+/// What a view cannot say of a named remote, beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteOptions {
+    /// How copies stand there.
+    pub layout: Layout,
+    /// Who takes old snapshots away.
+    pub expire: Expire,
+}
 
 /// Keys of both types that stand in `local` for the predefined destination.
 const OF_LOCAL: [&str; 9] = [
@@ -79,6 +89,27 @@ impl Config {
             proton_drive: Default::default(),
             ..base
         })
+    }
+
+    /// What the view of a named remote does not say; none for disks, `local` and `cloud`.
+    #[must_use]
+    pub fn remote_options(&self, name: &DestinationName) -> Option<RemoteOptions> {
+        let destination = self.destinations.get(name)?;
+        (destination.kind == DestinationKind::Remote).then_some(RemoteOptions {
+            layout: destination.layout,
+            expire: destination.expire,
+        })
+    }
+
+    /// The part of a run that serves a destination: what faces the network, or what works on a disk.
+    #[must_use]
+    pub fn part_of(&self, name: &DestinationName) -> Part {
+        let named = self.destinations.get(name).map(|of| of.kind);
+        match named {
+            Some(DestinationKind::Remote) => Part::Cloud,
+            None if name.as_str() == DestinationName::CLOUD => Part::Cloud,
+            _ => Part::Local,
+        }
     }
 
     /// The path of the key that stands in the view of this destination at `path`.
@@ -307,6 +338,15 @@ mod tests {
         assert_eq!(b2.cloud.remote.as_deref(), Some("b2:bucket"));
         assert_eq!(b2.local.exclude_patterns, ["*.iso"]);
         assert_eq!(b2.local.keep_daily, 7);
+        let options = config()
+            .remote_options(&DestinationName::new("b2"))
+            .unwrap();
+        assert_eq!(options.layout, Layout::History);
+        assert_eq!(options.expire, Expire::Here);
+        assert_eq!(config().remote_options(&DestinationName::new("usb")), None);
+        let part = |name: &str| config().part_of(&DestinationName::new(name));
+        assert_eq!(["b2", "cloud"].map(part), [Part::Cloud; 2]);
+        assert_eq!(["usb", "local"].map(part), [Part::Local; 2]);
     }
 
     #[test]

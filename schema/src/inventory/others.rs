@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DestinationState, Inventory, SourceState};
-use crate::{Gone, config::DestinationName, rsync::RsyncFound};
+use crate::{Gone, cloud::CloudState, config::DestinationName, rsync::RsyncFound};
 
 /// What was found for a named destination: itself, and its sources compared with what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct OtherDestination {
     /// rsync, where this destination's engine is rsync.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rsync: Option<RsyncFound>,
+    /// What is known of the copies on a remote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudState>,
 }
 
 impl Inventory {
@@ -75,6 +78,7 @@ impl Inventory {
             unmatched_patterns: own.unmatched_patterns,
             gone: own.gone,
             rsync: own.rsync,
+            cloud: own.cloud,
             ..common
         }
     }
@@ -89,6 +93,7 @@ impl Inventory {
             unmatched_patterns: self.unmatched_patterns,
             gone: self.gone,
             rsync: self.rsync,
+            cloud: self.cloud,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     plan::{
         Part,
         chain::{plain_id, split_id},
-        only_tells,
+        copies_away, only_tells,
     },
 };
 
@@ -83,7 +83,7 @@ fn is_frame(step: &StepReport) -> bool {
 
 /// Whether a step is of the cloud's part; by its id as well.
 fn part_of(step: &StepReport) -> Part {
-    match plain_id(&step.step).starts_with("cloud-") {
+    match copies_away(plain_id(&step.step)) {
         true => Part::Cloud,
         false => Part::Local,
     }
@@ -142,7 +142,13 @@ impl Report {
         let has = |name: &str| self.only_of.iter().any(|one| one.as_str() == name);
         let only = match (has(DestinationName::LOCAL), has(DestinationName::CLOUD)) {
             _ if self.only_of.is_empty() => self.only,
-            _ if !name.is_predefined() => Some(Part::Local),
+            _ if !name.is_predefined() => {
+                let mut own = self
+                    .steps
+                    .iter()
+                    .filter(|step| is_in(step) && !is_frame(step));
+                own.next().map(part_of).or(Some(Part::Local))
+            }
             (true, false) => Some(Part::Local),
             (false, true) => Some(Part::Cloud),
             _ => None,

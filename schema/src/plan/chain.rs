@@ -136,7 +136,9 @@ impl Plan {
         }
         if of.is_some() {
             let framed = self.steps.iter().any(is_of_frame);
-            return (!framed && !self.steps.is_empty()).then_some(Part::Local);
+            let mut own = self.steps.iter().filter(|step| step.of.as_ref() == of);
+            let part = own.next().map_or(Part::Local, |step| step.action.part());
+            return (!framed && !self.steps.is_empty()).then_some(part);
         }
         let has = |name: &str| self.only_of.iter().any(|one| one.as_str() == name);
         let part = match (has(DestinationName::LOCAL), has(DestinationName::CLOUD)) {

@@ -1,7 +1,10 @@
 //! What a plan says of the copy in the cloud: what goes there, what is kept aside, what stops it.
 
 use planner::TOLD_ONE_BY_ONE;
-use schema::{config::SyncMode, plan::CloudSyncStep};
+use schema::{
+    config::SyncMode,
+    plan::{CloudSyncStep, UploadFeed, UploadStep},
+};
 
 use super::lines::add_verb;
 use crate::{
@@ -36,6 +39,34 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
     add_what_is_kept(page, step);
     add_guard(page, step);
     add_what_goes(page, step, style);
+}
+
+/// Adds what goes to a remote with history: what is there already is found before anything is put.
+pub(super) fn add_upload(page: &mut Page, step: &UploadStep) {
+    let remote = unbroken(&printable(&step.remote));
+    let what = match step.from.as_slice() {
+        [] => format!("the live sources, as {},", step.snapshot),
+        all => {
+            let from: Vec<String> = all.iter().map(describe_feed).collect();
+            from.join(", else ")
+        }
+    };
+    add_verb(page, "upload", &format!("{what} to {remote}"));
+    add_verb(
+        page,
+        "",
+        "what it does not have yet; nothing is deleted there",
+    );
+}
+
+/// Which snapshot of a disk that is.
+fn describe_feed(feed: &UploadFeed) -> String {
+    let of = &feed.of;
+    match (feed.snapshot, feed.last) {
+        (Some(id), _) => format!("{id} of {of}"),
+        (None, Some(id)) => format!("{id} of {of}, the newest good one"),
+        (None, None) => format!("nothing of {of}"),
+    }
 }
 
 /// Adds what of the old is kept aside there, if anything is.

@@ -234,6 +234,7 @@ fn describe_total(plan: &Plan, style: &Style) -> String {
                 unbroken(&amount::bytes(restore.bytes))
             )),
             Action::CloudSync(_) => parts.push("copy to the cloud".to_owned()),
+            Action::Upload(_) => parts.push("upload".to_owned()),
             _ => {}
         }
     }

@@ -32,6 +32,7 @@ pub(super) fn is_of_backup(plan: &Plan) -> bool {
         | Action::Delete(_)
         | Action::Rotate(_)
         | Action::CloudSync(_)
+        | Action::Upload(_)
         | Action::Announce(_)
         | Action::Notify(_) => true,
         Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_) => false,
@@ -108,6 +109,12 @@ fn add_what_matters(
         }
         Action::Rotate(step) => rotation::add_what_goes(page, step, plan, style),
         Action::CloudSync(step) => add_cloud_sync(page, step, inventory, style),
+        Action::Upload(step) => {
+            if step.live.is_some() {
+                steps::add_left_out(page, inventory);
+            }
+            cloud::add_upload(page, step);
+        }
         Action::PlanAgain => steps::add_action(page, action, plan, inventory, style),
         // What happens in any case, or cannot be in the plan of a backup.
         Action::Announce(_)

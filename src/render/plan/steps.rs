@@ -55,6 +55,12 @@ pub(super) fn add_action(
             }
             cloud::add_cloud_sync(page, step, style);
         }
+        Action::Upload(step) => {
+            if step.live.is_some() {
+                add_left_out(page, inventory);
+            }
+            cloud::add_upload(page, step);
+        }
         Action::Announce(step) => add_announcement(page, step),
         Action::Notify(step) => add_notification(page, step),
         Action::Restore(step) => add_restore(page, step, style),

@@ -6,7 +6,7 @@ use schema::{
     Digest, SnapshotId, amount,
     journal::{Outcome, Status},
     record::{SnapshotMarks, SnapshotRecord},
-    remote_history::{HistoryMemory, RemoteRecord, SameSnapshot},
+    remote_history::{HistoryMemory, HistoryUpload, RemoteRecord, SameSnapshot},
 };
 
 use super::{HistoryRemote, KnownHistory, layout::object_of, publish::is_taken, work::Work};
@@ -190,6 +190,19 @@ impl HistoryRemote<'_> {
             Standing::There(id) => (id, format!("{id} is at {} already", self.remote)),
             Standing::New => (record.id, String::new()),
         };
+        // A machine that remembers nothing of it knows from now on.
+        let there = known.records.get(&id).filter(|_| memory.last.is_none());
+        memory.last = memory.last.or_else(|| {
+            there.map(|there| HistoryUpload {
+                id,
+                at: there.uploaded_at,
+                manifest_digest: there.snapshot.manifest_digest,
+                sealed_digest: there.sealed_digest,
+                objects: 0,
+                bytes: 0,
+                files: there.snapshot.totals.files,
+            })
+        });
         let mut outcome = Outcome::success(message);
         self.end(known, &mut memory, &mut outcome)?;
         Ok(UploadedHistory {

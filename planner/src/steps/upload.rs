@@ -1,0 +1,56 @@
+//! Decides what is uploaded to a remote with history: the newest good snapshot of a disk that has the same
+//! sources, or the live sources.
+//!
+//! What of it is missing there is found by the executor, which lists the remote before it puts anything.
+
+use schema::{
+    Finding, SnapshotId,
+    config::{Expire, OnPreBackupFailure},
+    plan::{Action, UploadStep},
+};
+
+use super::{After, Draft, cloud_sync};
+use crate::{facts::Facts, feeds::RemoteFacts};
+
+/// The upload, where there is something to upload.
+pub(crate) fn decide_upload(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
+    let remote = facts.remote?;
+    let live = facts.is_live();
+    if !facts.config.cloud.enable || (!live && remote.from.is_empty()) {
+        return None;
+    }
+    let state = facts.inventory.cloud.as_ref();
+    let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
+    let snapshot = facts.id.first_free(|id| taken.contains(&id));
+    let aborts = facts.config.on_pre_backup_failure == OnPreBackupFailure::Abort;
+    let (needs, after): (&[&str], &[&str]) = match live || aborts {
+        true => (&["pre-script"], &[]),
+        false => (&[], &["pre-script"]),
+    };
+    Some(Draft {
+        action: Action::Upload(upload_step(facts, remote, snapshot)),
+        needs,
+        after: After::Kinds(after),
+    })
+}
+
+/// What is uploaded, live sources under the name of this snapshot.
+pub(crate) fn upload_step(
+    facts: &Facts<'_>,
+    remote: &RemoteFacts,
+    snapshot: SnapshotId,
+) -> UploadStep {
+    let cloud = &facts.config.cloud;
+    UploadStep {
+        program: "rclone".to_owned(),
+        options: cloud_sync::options(cloud),
+        remote: cloud_sync::remote(cloud, facts.host),
+        folder: facts.host.to_owned(),
+        config_file: cloud.config_file.clone(),
+        timeout: cloud.timeout.clone(),
+        from: remote.from.clone(),
+        live: facts.is_live().then(|| cloud_sync::live_sources(facts)),
+        snapshot,
+        may_delete: remote.options.expire == Expire::Here,
+    }
+}
