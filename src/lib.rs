@@ -52,7 +52,7 @@
 //! let snapshot = report.snapshot.expect("a snapshot was made");
 //! assert!(snapshot.complete);
 //!
-//! let listing = engine.list()?;
+//! let listing = engine.list(&Silent)?;
 //! assert_eq!(listing.list.snapshots.len(), 1);
 //! assert_eq!(listing.list.snapshots[0].id, snapshot.id);
 //!

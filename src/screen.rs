@@ -268,6 +268,18 @@ impl Observer for Screen<'_> {
             Notice::NewerPassedOver(warning) => {
                 self.out.print_message(&render::hint::pasted(warning))
             },
+            Notice::OtherTaken(text) => self.say(&format!("note: {text}")),
+            Notice::NotAsked { remote, because } => self.say(&format!(
+                "note: {remote} cannot be asked now, and this is what is known of it here: {because}"
+            )),
+            Notice::DamagedThere { remote, damaged } => {
+                for one in *damaged {
+                    self.say(&format!(
+                        "note: the record or the manifest of {one} at {remote} is damaged, and it \
+                         cannot be used"
+                    ));
+                }
+            }
             Notice::Downloaded {
                 files,
                 id,

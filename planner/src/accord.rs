@@ -176,7 +176,11 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
         Action::Rotate(step) => Some(Action::Rotate(step.clone())),
         Action::Delete(step) => may_delete(step, is_saved).then(|| Action::Delete(step.clone())),
         // No backup has such a step.
-        Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_) => None,
+        Action::Restore(_)
+        | Action::Mark(_)
+        | Action::RemoteMark(_)
+        | Action::Repair(_)
+        | Action::Adopt(_) => None,
     }
 }
 

@@ -23,6 +23,7 @@ pub mod lint;
 mod listing;
 mod maintenance;
 pub mod naming;
+pub mod nearest;
 pub mod notices;
 pub mod offers;
 mod overview;
@@ -57,8 +58,10 @@ pub use findings::{
     trust::{deciding_files, untrusted_files},
 };
 pub use join::{Chosen, plan_all};
-pub use listing::list_snapshots;
-pub use maintenance::{plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps};
+pub use listing::{list_remote_snapshots, list_snapshots};
+pub use maintenance::{
+    plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps, plan_remote_marks,
+};
 pub use overview::{Standing, overview};
 pub use pipeline::{
     Options, accepted_with, also_link, choose_basis, choose_reference, continue_plan, plan,

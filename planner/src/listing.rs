@@ -11,7 +11,11 @@ use schema::{
     output::list::{FORMAT_VERSION, ListedSnapshot, SnapshotList},
 };
 
-use crate::overview::{Standing, overview};
+use crate::{
+    facts,
+    overview::{Standing, overview},
+    retention::{Policy, decide_retention},
+};
 
 /// Lists what stands on a destination, snapshots newest first.
 #[must_use]
@@ -40,6 +44,28 @@ pub fn list_snapshots(
         unfinished: destination.partial.clone(),
         being_removed: destination.trash.clone(),
     }
+}
+
+/// Lists what stands on a remote with history, of which `known` is what is known: there are no tiers there,
+/// and each snapshot is shown in those by which the retention keeps it.
+#[must_use]
+pub fn list_remote_snapshots(
+    config: &Config,
+    known: &DestinationState,
+    remote: &str,
+    now: DateTime<FixedOffset>,
+) -> SnapshotList {
+    let found: Vec<_> = known.snapshots.iter().map(facts::candidate).collect();
+    let decision = decide_retention(&Policy::of(&config.local), now.to_utc(), &found);
+    let mut list = list_snapshots(config, known, now);
+    list.mount_point = remote.to_owned();
+    for one in &mut list.snapshots {
+        if let Some(kept) = decision.keep.get(&one.id) {
+            one.home = kept.home;
+            one.tiers.clone_from(&kept.tiers);
+        }
+    }
+    list
 }
 
 fn list_snapshot(

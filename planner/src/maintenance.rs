@@ -4,7 +4,9 @@
 
 use schema::{
     Config, Finding, Inventory, Plan,
-    plan::{Action, AdoptStep, DestinationCheckStep, Step, TakeOver, Totals},
+    plan::{
+        Action, AdoptStep, DestinationCheckStep, MarkStep, RemoteMarkStep, Step, TakeOver, Totals,
+    },
     record::{Capabilities, DestinationRecord, FORMAT_VERSION},
 };
 
@@ -13,7 +15,7 @@ use crate::{
     facts::Facts,
     findings::{code, destination, note, refusal},
     pipeline::{frame, sorted, totals},
-    steps::destination_check,
+    steps::{cloud_sync, destination_check},
 };
 
 /// A plan that checks the destination, sets it up if it is new, and then does this one thing.
@@ -32,6 +34,32 @@ pub fn plan_maintenance_steps(
     actions: Vec<Action>,
 ) -> Plan {
     frame_plan(config, inventory, actions, None)
+}
+
+/// A plan that says these things of snapshots on the remote with history whose view the configuration is.
+#[must_use]
+pub fn plan_remote_marks(config: &Config, inventory: &Inventory, marks: &[MarkStep]) -> Plan {
+    let options = Options::default();
+    let facts = Facts::new(config, inventory, &options);
+    let steps = marks.iter().enumerate().map(|(at, mark)| Step {
+        id: match at {
+            0 => "mark".to_owned(),
+            at => format!("mark-{}", at + 1),
+        },
+        needs: Vec::new(),
+        after: Vec::new(),
+        action: Action::RemoteMark(RemoteMarkStep {
+            program: "rclone".to_owned(),
+            options: cloud_sync::options(&config.cloud),
+            remote: cloud_sync::remote(&config.cloud, facts.host),
+            folder: facts.host.to_owned(),
+            config_file: config.cloud.config_file.clone(),
+            timeout: config.cloud.timeout.clone(),
+            mark: mark.clone(),
+        }),
+        of: None,
+    });
+    frame(&facts, Vec::new(), steps.collect(), Totals::default())
 }
 
 /// A plan by which a person adds the mounted destination to this machine's; `take_over` is the host

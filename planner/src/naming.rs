@@ -8,6 +8,8 @@ use schema::{SnapshotId, Tier, clock};
 
 /// Why nothing is meant where there is nothing.
 pub(crate) const NO_SNAPSHOT: &str = "there is no snapshot yet";
+/// What follows the name in a refusal of one that may mean several.
+const MAY_BE_ANY: &str = "` may be any of ";
 /// How many names a refusal lists.
 const LISTED: usize = 5;
 
@@ -69,6 +71,11 @@ pub fn named(name: &str, among: &[Candidate], now: DateTime<Utc>) -> Result<usiz
         }
     }
     Err(none(asked, among))
+}
+
+/// Whether this is why a name means none: it may mean several.
+pub(crate) fn is_ambiguous(message: &str) -> bool {
+    message.contains(MAY_BE_ANY)
 }
 
 /// How many before the newest: `latest`, `latest~` and `latest~2`; none of another name.
@@ -158,7 +165,7 @@ fn ambiguous(asked: &str, several: &[usize], among: &[Candidate]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "`{asked}` may be any of {}: {}{more}",
+        "`{asked}{MAY_BE_ANY}{}: {}{more}",
         several.len(),
         shown.join(", ")
     )

@@ -32,7 +32,7 @@ pub use rotation::{
     DeletePurpose, DeleteStep, Deletion, Keep, Link, Lost, Move, RotateStep, Rotation, Unlink,
 };
 pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
-pub use upload::{UploadFeed, UploadStep};
+pub use upload::{RemoteMarkStep, UploadFeed, UploadStep};
 
 use std::collections::BTreeMap;
 
@@ -196,6 +196,8 @@ pub enum Action {
     Restore(RestoreStep),
     /// Records what a person says of a snapshot or a destination.
     Mark(MarkStep),
+    /// The same on a remote with history.
+    RemoteMark(RemoteMarkStep),
     /// Heals what is damaged in snapshots.
     Repair(RepairStep),
     /// Makes snapshots of folders that another tool made.
@@ -260,6 +262,7 @@ impl Action {
             Self::Notify(_) => NOTIFY,
             Self::Restore(_) => "restore",
             Self::Mark(_) => "mark",
+            Self::RemoteMark(_) => "remote-mark",
             Self::Repair(_) => "repair",
             Self::Adopt(_) => "adopt",
         }
@@ -347,6 +350,16 @@ pub enum MarkStep {
         /// The snapshot.
         id: SnapshotId,
     },
+}
+
+impl MarkStep {
+    /// The snapshot that something is said of.
+    #[must_use]
+    pub fn id(&self) -> SnapshotId {
+        match self {
+            Self::Pin { id } | Self::Unpin { id } | Self::Accept { id } => *id,
+        }
+    }
 }
 
 /// What the steps come to.

@@ -16,6 +16,7 @@ use crate::{
     exit::{self, invalid_input},
     out::Out,
     render::find::{Footer, path_lines},
+    screen::Screen,
     settings::Settings,
     typed,
 };
@@ -39,7 +40,8 @@ pub(crate) fn find_versions(arguments: &Find, settings: &Settings, out: &Out) ->
     })?;
     let mut paths = Vec::new();
     let mut footer = Footer::default();
-    let outcome = engine.find(&shown, &search, &mut |found| {
+    let screen = Screen::new(settings, out);
+    let outcome = engine.find(&shown, &search, &screen, &mut |found| {
         footer.count(&found);
         // As text the paths are shown as they come; as JSON there is one document.
         if settings.json {

@@ -9,13 +9,13 @@ use schema::{
     output::list::{FORMAT_VERSION, SnapshotList},
 };
 
-use crate::{cli::List, exit, out::Out, render, settings::Settings};
+use crate::{cli::List, exit, out::Out, render, screen::Screen, settings::Settings};
 
 /// Shows all snapshots, of each destination.
 pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine_at(arguments.at.now, out)?;
     if engine.named().is_empty() {
-        let listing = engine.list()?;
+        let listing = engine.list(&Screen::new(settings, out))?;
         match settings.json {
             true => out.print_json(&listing.list),
             false => show_listing(&listing, settings, out),
@@ -29,7 +29,7 @@ pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -
 fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
     let mut listed: BTreeMap<DestinationName, SnapshotList> = BTreeMap::new();
     let mut fault = None;
-    for (name, listing) in engine.list_all()? {
+    for (name, listing) in engine.list_all(&Screen::new(settings, out))? {
         match listing {
             Ok(listing) => {
                 if !settings.json {

@@ -9,7 +9,7 @@ use crate::{cli::One, commands::outcome, out::Out, screen::Screen, settings::Set
 pub(crate) fn mark_snapshot(one: &One, mark: Mark, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
     if one.dry_run {
-        let foretold = engine.foretell_mark(&one.snapshot, mark)?;
+        let foretold = engine.foretell_mark(&one.snapshot, mark, &Screen::new(settings, out))?;
         return Ok(outcome::show_foretold(&foretold, &[], settings, out));
     }
     let screen = Screen::new(settings, out).told_at_end();

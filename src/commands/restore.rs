@@ -146,13 +146,11 @@ fn restore_request(
         snapshot,
         paths: words.paths.iter().map(meanings).collect(),
         target: words.target,
-        from: if from_cloud {
-            RestoreFrom::Cloud {
-                staging: arguments.staging.clone(),
-            }
-        } else {
-            RestoreFrom::Destination
+        from: match from_cloud {
+            true => RestoreFrom::Cloud,
+            false => RestoreFrom::Destination,
         },
+        staging: arguments.staging.clone(),
         overwrite: arguments.overwrite,
         owner: arguments.as_me.then(current_owner),
         numeric_ids: arguments.numeric_ids,

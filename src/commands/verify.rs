@@ -5,8 +5,15 @@ use backup::engine::{CloudDepth, VerifyOutcome, VerifyRequest, damage_left};
 use schema::{output::cloud::CloudVerification, verify::Depth};
 
 use crate::{
-    cli::Verify, commands::outcome, exit, out::Out, render::amount, render::hint, screen::Screen,
-    settings::Settings, style::printable,
+    cli::Verify,
+    commands::outcome,
+    exit::{self, invalid_input},
+    out::Out,
+    render::amount,
+    render::hint,
+    screen::Screen,
+    settings::Settings,
+    style::printable,
 };
 
 /// Compares snapshots with their manifests; the exit code says whether they are whole.
@@ -15,7 +22,11 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     let screen = Screen::new(settings, out)
         .told_at_end()
         .repairing(arguments.repair);
-    if arguments.cloud && !arguments.against_state {
+    if engine.is_of_remote() {
+        refuse_for_remote(arguments)?;
+    }
+    let is_far = arguments.cloud || engine.is_of_remote();
+    if is_far && !arguments.against_state {
         let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
         screen.clear();
         return Ok(show_cloud_verification(
@@ -58,6 +69,29 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
         None if verified.is_whole() => exit::DONE,
         None => exit::INCOMPLETE,
     })
+}
+
+/// Refuses what a remote with history is not asked for: its contents are compared whatever snapshots have them.
+fn refuse_for_remote(arguments: &Verify) -> Result<()> {
+    let (option, hint) = if arguments.snapshot.is_some() {
+        (
+            "a snapshot",
+            "leave it out: contents are there once, and are compared for all snapshots at once",
+        )
+    } else if arguments.against_state {
+        ("--against-state", "it is for disks")
+    } else if arguments.repair {
+        (
+            "--repair",
+            "the next `backup apply` uploads damaged contents again, as far as they are still here",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(invalid_input(
+        format!("a remote with history is not verified with {option}"),
+        hint,
+    ))
 }
 
 fn verify_request(arguments: &Verify) -> VerifyRequest {

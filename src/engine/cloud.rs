@@ -21,11 +21,11 @@ use executor::{
 use planner::{
     restore::{config_of_downloads, folder_to_download},
     schedule::cloud_share_of,
-    stored_snapshot::{find_only_uploaded, find_uploaded},
+    stored_snapshot::{find_as_of, find_only_uploaded, find_uploaded},
 };
 use schema::{SnapshotId, StoredPathBuf, config::AbsolutePath, output::cloud::CloudVerification};
 
-use super::{Engine, Observer, operation::Operation};
+use super::{Engine, Observer, destination::naming_error, operation::Operation, remote::Ask};
 
 const RCLONE: &str = "rclone";
 
@@ -113,8 +113,12 @@ impl Engine {
             hashes_first: depth == CloudDepth::OfTheDay,
         };
         let staging = self.open_staging(None, &format!("verify {remote}"))?;
+        let path = staging.path.to_string_lossy();
+        let into = (&staging.folder, &*path);
+        if self.is_of_remote() {
+            return operation.with_history(|remote| remote.verify(into, look));
+        }
         operation.with_rclone(&remote, |rclone, cache| {
-            let into = (&staging.folder, &*staging.path.to_string_lossy());
             verify::verify_upload(rclone, cache, into, &remote, look)
         })
     }
@@ -126,7 +130,7 @@ impl Engine {
         name: &str,
         now: DateTime<FixedOffset>,
     ) -> Option<Error> {
-        if !self.config.cloud.enable {
+        if !self.config.cloud.enable || self.of.is_some() {
             return None;
         }
         let uploaded = self.remembered_copies()?.memory.uploaded;
@@ -162,23 +166,36 @@ impl Operation<'_> {
             .iter()
             .map(|path| folder_to_download(path))
             .collect();
-        let brought = self.with_rclone(&remote, |rclone, cache| {
-            // Damaged records are passed over for the newest only, whose name is nobody's choice.
-            let is_newest = request.snapshot.trim_end_matches('/') == "latest";
-            let id = if is_newest && request.as_of.is_none() {
-                None
-            } else {
-                let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
-                Some(self.uploaded_snapshot(request, uploaded.into_keys().collect(), &remote)?)
-            };
-            let wanted = WantedFiles {
-                remote: &remote,
-                host: &host,
-                id,
-                paths: &paths,
-            };
-            fetch::fetch_files(rclone, cache, (&folder, &path.to_string_lossy()), &wanted)
-        })?;
+        let of_history = engine.is_of_remote();
+        let known = of_history
+            .then(|| self.known_snapshot(request))
+            .transpose()?;
+        let wanted = |id| WantedFiles {
+            remote: &remote,
+            host: &host,
+            id,
+            paths: &paths,
+        };
+        let named = path.to_string_lossy();
+        let into = (&folder, &*named);
+        let brought = match known {
+            Some(id) => self.with_history(|remote| remote.fetch_files(into, &wanted(Some(id)))),
+            None => self.with_rclone(&remote, |rclone, cache| {
+                // Damaged records are passed over for the newest only, whose name is nobody's choice.
+                let is_newest = request.snapshot.trim_end_matches('/') == "latest";
+                let id = if is_newest && request.as_of.is_none() {
+                    None
+                } else {
+                    let uploaded = fetch::uploaded_snapshots(rclone, cache, &remote)?;
+                    Some(self.uploaded_snapshot(
+                        request,
+                        uploaded.into_keys().collect(),
+                        &remote,
+                    )?)
+                };
+                fetch::fetch_files(rclone, cache, into, &wanted(id))
+            }),
+        }?;
         let mount_point = path
             .to_str()
             .and_then(|text| text.parse::<AbsolutePath>().ok())
@@ -190,6 +207,8 @@ impl Operation<'_> {
             })?;
         let engine = Engine {
             config: config_of_downloads(&engine.config, &host, mount_point),
+            remote: None,
+            known_of: None,
             ..engine.clone()
         };
         Ok(CloudDownload {
@@ -198,6 +217,18 @@ impl Operation<'_> {
             brought,
             remote,
         })
+    }
+
+    /// Which of the snapshots of a remote with history is meant.
+    fn known_snapshot(&self, request: &DownloadRequest<'_>) -> Result<SnapshotId> {
+        let known = self.engine.known(Ask::Always, self.observer)?;
+        let operation = known.unlogged(self.observer);
+        let found = operation.destination_present()?;
+        let named = match request.as_of {
+            Some(time) => find_as_of(time, &found).map_err(naming_error)?,
+            None => operation.named_snapshot(request.snapshot, &found)?,
+        };
+        named.to_compare().map_err(naming_error)
     }
 
     /// Which of the uploaded snapshots is meant.

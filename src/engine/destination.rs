@@ -2,7 +2,7 @@
 
 use executor::{
     Error,
-    cloud::{memory::recall_upload, remote_history::recall_history},
+    cloud::memory::recall_upload,
     destination::host_inodes,
     error::{Result, failure_code, mount_hint, system_reason},
     event::{Context, Stop},
@@ -179,6 +179,10 @@ impl Engine {
             return Ok(None);
         }
         let store = Store::open(&dir, local.mount_point.as_str(), &self.host_folder())?;
+        if self.known_of.is_some() {
+            // A manifest that travelled is another file than the one that was sealed.
+            return Ok(store);
+        }
         // Whoever may not read the state directory does without what is kept there.
         let state = self.state().ok().flatten();
         Ok(store.map(|store| match &state {
@@ -236,6 +240,7 @@ impl Engine {
 
     /// Refuses where there are no local snapshots.
     pub(super) fn require_local(&self) -> Result<()> {
+        self.refuse_remote()?;
         if self.config.local.enable {
             return Ok(());
         }
@@ -261,10 +266,9 @@ impl Engine {
     /// # Errors
     /// Fails if it is there and cannot be read.
     pub(super) fn recall_copies(&self, state: &StateDir) -> Result<CloudMemory> {
-        let remote = self.cloud_remote();
         match self.remote {
-            Some(_) => Ok(recall_history(state, &remote)?.as_cloud()),
-            None => recall_upload(state, &remote),
+            Some(_) => self.recall_history(state),
+            None => recall_upload(state, &self.cloud_remote()),
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use executor::{error::Result, event::Silent, history};
-use planner::stored_snapshot::warn_of_newer;
+use executor::{ErrorKind, error::Result, event::Silent, history};
+use planner::{nearest::Asked, stored_snapshot::warn_of_newer};
 use schema::{SnapshotId, StoredPath, inventory::DestinationState, output::diff::SnapshotDiff};
 
-use super::{Engine, Notice, Observer, destination::naming_error, operation::Operation};
+use super::{
+    Engine, Notice, Observer, destination::naming_error, operation::Operation, remote::Ask,
+};
 
 /// A comparison that is asked for.
 #[derive(Debug, Clone)]
@@ -37,6 +39,38 @@ impl Engine {
     /// Refused if the destination is not there or a name means no snapshot with a manifest; fails if
     /// a manifest cannot be read, or on an interruption.
     pub fn diff(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<SnapshotDiff> {
+        let names: Vec<&str> = match &request.after {
+            DiffAfter::Snapshot(after) => vec![&request.before, after],
+            DiffAfter::Now | DiffAfter::Unsaid => vec![&request.before],
+        };
+        if let Some(nearest) = self.nearest(Asked::Named(&names), observer)? {
+            let known = nearest.known(Ask::IfUnknown, observer)?;
+            return nearest.diff_in(&known, request, observer);
+        }
+        let known = self.known(Ask::Always, observer)?;
+        self.diff_in(&known, request, observer)
+    }
+
+    /// The same in what is known of the destination; what of that is damaged is brought once more.
+    fn diff_in(
+        &self,
+        known: &Self,
+        request: &DiffRequest,
+        observer: &dyn Observer,
+    ) -> Result<SnapshotDiff> {
+        match known.diff_here(request, observer) {
+            Err(error)
+                if self.is_of_remote()
+                    && error.kind == ErrorKind::Failed
+                    && self.mend_known(observer).unwrap_or(false) =>
+            {
+                known.diff_here(request, observer)
+            }
+            compared => compared,
+        }
+    }
+
+    fn diff_here(&self, request: &DiffRequest, observer: &dyn Observer) -> Result<SnapshotDiff> {
         let operation = Operation {
             observer,
             ..self.unlogged(&Silent)

@@ -6,12 +6,13 @@ use executor::{
     event::Silent,
     history::{self, Search},
 };
+use planner::nearest::Asked;
 use schema::{
     SnapshotId,
     output::find::{FoundPath, FoundPaths},
 };
 
-use super::Engine;
+use super::{Engine, Observer, remote::Ask};
 
 /// What was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +34,29 @@ impl Engine {
         &self,
         pattern: &str,
         search: &Search,
+        observer: &dyn Observer,
         each: &mut dyn FnMut(FoundPath),
     ) -> Result<FindOutcome> {
-        let operation = self.unlogged(&Silent);
+        if let Some(nearest) = self.nearest(Asked::Any, observer)? {
+            let known = nearest.known(Ask::IfUnknown, observer)?;
+            return nearest.find_in(&known, pattern, search, observer, each);
+        }
+        let known = self.known(Ask::Always, observer)?;
+        self.find_in(&known, pattern, search, observer, each)
+    }
+
+    /// The same in what is known of the destination.
+    fn find_in(
+        &self,
+        known: &Self,
+        pattern: &str,
+        search: &Search,
+        observer: &dyn Observer,
+        each: &mut dyn FnMut(FoundPath),
+    ) -> Result<FindOutcome> {
+        let operation = known.unlogged(&Silent);
         let destination = operation.destination_with_records()?;
-        let store = self.open_store_present()?;
+        let store = known.open_store_present()?;
         let snapshots = destination.snapshots.iter();
         let ids: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
         let context = operation.context;
@@ -47,6 +66,10 @@ impl Engine {
         })?;
         let mut searched = history::begin_search(pattern, &ids, &destination);
         history::add_unread(&mut searched, &unread);
+        if self.is_of_remote() && !unread.is_empty() {
+            // For the next search; where the remote cannot be asked, that is no news.
+            let _ = self.mend_known(observer);
+        }
         Ok(FindOutcome {
             searched,
             is_complete: unread.is_empty(),

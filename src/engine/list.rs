@@ -1,9 +1,9 @@
-//! The snapshots of the destination.
+//! The snapshots of each destination.
 
-use executor::{error::Result, event::Silent};
+use executor::{ErrorKind, error::Result, event::Silent};
 use schema::{Finding, Severity, config::DestinationName, output::list::SnapshotList};
 
-use super::Engine;
+use super::{Engine, Observer, remote::Ask};
 
 /// What stands on the destination.
 #[derive(Debug, Clone)]
@@ -16,27 +16,33 @@ pub struct Listing {
 }
 
 impl Engine {
-    /// Lists all snapshots of each destination that has plain folders of them: `local` and the disks. What
-    /// keeps one of several from being listed is no matter of the others.
+    /// Lists all snapshots of each destination that has such: `local`, the disks, and the remotes with
+    /// history as they are known here. What keeps one of several from being listed is no matter of the
+    /// others.
     ///
     /// # Errors
     /// Those of the only destination; an interruption.
-    pub fn list_all(&self) -> Result<Vec<(DestinationName, Result<Listing>)>> {
+    pub fn list_all(
+        &self,
+        observer: &dyn Observer,
+    ) -> Result<Vec<(DestinationName, Result<Listing>)>> {
         let local = DestinationName::new(DestinationName::LOCAL);
         if self.named().is_empty() {
-            return Ok(vec![(local, Ok(self.list()?))]);
+            return Ok(vec![(local, Ok(self.list(observer)?))]);
         }
         let mut all = Vec::new();
         for name in self.config.names() {
             let view = self.of(&name);
-            let Some(view) = view.filter(|view| view.config.local.enable) else {
+            let view = view.filter(|it| it.config.local.enable || it.is_of_remote());
+            let Some(view) = view else {
                 continue;
             };
             if name.as_str() == DestinationName::CLOUD {
                 continue;
             }
-            let listing = match view.list() {
-                Err(error) if error.kind.step_status().is_none() => return Err(error),
+            let known = view.known(Ask::IfUnknown, observer);
+            let listing = match known.and_then(|known| known.list_here()) {
+                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
                 listing => listing,
             };
             all.push((name, listing));
@@ -48,9 +54,24 @@ impl Engine {
     ///
     /// # Errors
     /// Refused if the destination is not there; fails if it cannot be read.
-    pub fn list(&self) -> Result<Listing> {
+    pub fn list(&self, observer: &dyn Observer) -> Result<Listing> {
+        self.known(Ask::Always, observer)?.list_here()
+    }
+
+    fn list_here(&self) -> Result<Listing> {
         let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
+        if let Some(remote) = &self.known_of {
+            return Ok(Listing {
+                list: planner::list_remote_snapshots(
+                    &self.config,
+                    &destination,
+                    remote,
+                    operation.now,
+                ),
+                refusals: Vec::new(),
+            });
+        }
         let mut refusals = Vec::new();
         if destination.snapshots.is_empty() {
             // A user who may not look into the state directory sees the list all the same.

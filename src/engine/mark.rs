@@ -10,7 +10,7 @@ use schema::{
 
 use super::{
     Engine, ForetoldRun, Observer, RunOutcome, destination::naming_error, logs::LogKind,
-    operation::Operation,
+    operation::Operation, remote::Ask,
 };
 
 /// What a person says of a snapshot.
@@ -31,6 +31,15 @@ impl Engine {
     /// Refused if the destination is not there, or the name means no snapshot of this program; fails
     /// on an interruption, or if another run is at work.
     pub fn mark(&self, name: &str, mark: Mark, observer: &dyn Observer) -> Result<RunOutcome> {
+        if self.is_of_remote() {
+            let known = self.known(Ask::Always, observer)?;
+            let (_, steps) = known.decide_marks(name, mark)?;
+            return self.logged(LogKind::Runs, observer, |operation| {
+                let inventory = operation.inventory_of(None)?;
+                let plan = planner::plan_remote_marks(&self.config, &inventory, &steps);
+                operation.run_maintenance(&plan, &inventory)
+            });
+        }
         let (destination, steps) = self.decide_marks(name, mark)?;
         self.logged(LogKind::Runs, observer, |operation| {
             let (plan, inventory) = operation.plan_marks(destination, steps)?;
@@ -42,7 +51,20 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::mark`], but for what a run alone meets.
-    pub fn foretell_mark(&self, name: &str, mark: Mark) -> Result<ForetoldRun> {
+    pub fn foretell_mark(
+        &self,
+        name: &str,
+        mark: Mark,
+        observer: &dyn Observer,
+    ) -> Result<ForetoldRun> {
+        if self.is_of_remote() {
+            let known = self.known(Ask::Always, observer)?;
+            let (_, steps) = known.decide_marks(name, mark)?;
+            let operation = known.unlogged(observer);
+            let inventory = operation.inventory_of(None)?;
+            let plan = planner::plan_remote_marks(&self.config, &inventory, &steps);
+            return operation.foretell_maintenance(plan, &inventory);
+        }
         let (destination, steps) = self.decide_marks(name, mark)?;
         let operation = self.unlogged(&Silent);
         let (plan, inventory) = operation.plan_marks(destination, steps)?;

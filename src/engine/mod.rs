@@ -24,11 +24,13 @@ mod maintenance;
 mod mark;
 mod metrics;
 mod names;
+mod nearest;
 mod notify;
 mod observer;
 mod operation;
 mod own_file;
 mod plan;
+mod remote;
 mod restore;
 mod setup;
 mod state;
@@ -104,6 +106,8 @@ pub struct Engine {
     of: Option<DestinationName>,
     /// What its view does not say, where that is a remote.
     remote: Option<RemoteOptions>,
+    /// The remote, as rclone names it, of which the destination is what this machine knows.
+    known_of: Option<String>,
     state_dir: PathBuf,
     /// That directory, once it was opened: whether others could change what is in it, down to the files
     /// of each run, is asked once.
@@ -125,6 +129,7 @@ impl Engine {
             config,
             of: None,
             remote: None,
+            known_of: None,
             state_dir: state_dir.into(),
             opened: Arc::default(),
             log_dir: None,

@@ -83,6 +83,22 @@ pub enum Notice<'a> {
     },
     /// Newer snapshots are passed over that cannot be used: a sentence and what to do.
     NewerPassedOver(&'a str),
+    /// Another destination than the first is used, as none was named: which and why.
+    OtherTaken(&'a str),
+    /// A remote could not be asked what it has: what this machine knows of it is used.
+    NotAsked {
+        /// The remote.
+        remote: &'a str,
+        /// Why.
+        because: &'a str,
+    },
+    /// Snapshots on a remote cannot be used, as their record or manifest is damaged there.
+    DamagedThere {
+        /// The remote.
+        remote: &'a str,
+        /// The snapshots.
+        damaged: &'a [SnapshotId],
+    },
     /// Files were brought from the cloud.
     Downloaded {
         /// How many.

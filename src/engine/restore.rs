@@ -15,6 +15,7 @@ use executor::{
     sys::{Dir, Kind},
 };
 use planner::{
+    nearest::Asked,
     restore::{
         folders_to_sources, is_pattern, likely_meaning, locate_in_snapshot, original_path,
         why_none_begins, would_replace,
@@ -47,6 +48,8 @@ pub struct RestoreRequest {
     pub target: Option<PathBuf>,
     /// Where the files are taken from.
     pub from: RestoreFrom,
+    /// Folder for downloads until the restore has ended; none for the state directory.
+    pub staging: Option<PathBuf>,
     /// Replace files that are there and differ, keeping the old ones aside; always, without a target.
     pub overwrite: bool,
     /// Who owns all of it then; none for whoever owned it.
@@ -75,6 +78,7 @@ impl RestoreRequest {
             paths: vec![TypedPath::from(path.into())],
             target: Some(target.into()),
             from: RestoreFrom::Destination,
+            staging: None,
             overwrite: false,
             owner: None,
             numeric_ids: false,
@@ -95,15 +99,12 @@ pub enum RestoreSnapshot {
 }
 
 /// Where files are taken from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestoreFrom {
     /// The destination.
     Destination,
     /// The copy in the cloud; no drive is needed.
-    Cloud {
-        /// Folder for downloads until the restore has ended; none for the state directory.
-        staging: Option<PathBuf>,
-    },
+    Cloud,
 }
 
 /// A path that a person typed: what it may mean, from the root and the likeliest first.
@@ -134,6 +135,8 @@ pub struct PreparedRestore {
     /// What is done, and what would be replaced.
     pub steps: Vec<RestoreStep>,
     destination: DestinationState,
+    /// The destination that was taken, where none was named.
+    nearest: Option<Engine>,
     download: Option<CloudDownload>,
 }
 
@@ -203,9 +206,26 @@ impl Engine {
         request: &RestoreRequest,
         observer: &dyn Observer,
     ) -> Result<PreparedRestore> {
-        let RestoreFrom::Cloud { staging } = &request.from else {
-            return self.unlogged(observer).prepare_restore(request);
-        };
+        if request.from == RestoreFrom::Destination {
+            let name;
+            let asked = match &request.snapshot {
+                RestoreSnapshot::Named(snapshot) => {
+                    name = [snapshot.as_str()];
+                    Asked::Named(&name)
+                }
+                RestoreSnapshot::AsOf(time) => Asked::AsOf(*time),
+            };
+            if let Some(nearest) = self.nearest(asked, observer)? {
+                let prepared = nearest.prepare_restore(request, observer)?;
+                return Ok(PreparedRestore {
+                    nearest: Some(nearest),
+                    ..prepared
+                });
+            }
+            if !self.is_of_remote() {
+                return self.unlogged(observer).prepare_restore(request);
+            }
+        }
         // What the remote has is not known yet: the sources tell what a relative path means.
         let typed = request.paths.iter();
         let paths: Vec<PathBuf> = typed
@@ -219,7 +239,7 @@ impl Engine {
             snapshot,
             as_of,
             paths: &paths,
-            staging: staging.as_deref(),
+            staging: request.staging.as_deref(),
         })?;
         observer.notice(&Notice::Downloaded {
             files: download.brought.files,
@@ -230,6 +250,7 @@ impl Engine {
         let of_download = RestoreRequest {
             snapshot: RestoreSnapshot::Named(download.id.to_string()),
             paths: paths.into_iter().map(TypedPath::from).collect(),
+            from: RestoreFrom::Destination,
             ..request.clone()
         };
         let prepared = download
@@ -254,9 +275,13 @@ impl Engine {
         let PreparedRestore {
             steps,
             destination,
+            nearest,
             download,
         } = prepared;
-        let engine = download.as_ref().map_or(self, |download| &download.engine);
+        let engine = nearest.as_ref().unwrap_or(self);
+        let engine = download
+            .as_ref()
+            .map_or(engine, |download| &download.engine);
         let outcome = engine.logged(LogKind::Runs, observer, |operation| {
             let inventory = operation.inventory_of(Some(destination))?;
             let actions = steps.into_iter().map(Action::Restore).collect();
@@ -337,6 +362,7 @@ impl Operation<'_> {
         Ok(PreparedRestore {
             steps,
             destination,
+            nearest: None,
             download: None,
         })
     }

@@ -116,9 +116,15 @@ impl Engine {
             health: health.as_ref(),
             findings,
         };
+        let status = planner::status::build_status(config, facts);
+        let listed = self.is_of_remote().then(|| self.known_list()).flatten();
+        let status = match &listed {
+            Some(listed) => planner::status::with_listed(status, listed),
+            None => status,
+        };
         Ok(BackupStatus {
             drill: drill.as_ref().map(LastDrill::of),
-            ..planner::status::build_status(config, facts)
+            ..status
         })
     }
 

@@ -14,6 +14,7 @@ impl Engine {
             config,
             of: (!name.is_predefined()).then(|| name.clone()),
             remote: self.config.remote_options(name),
+            known_of: None,
             ..self.clone()
         })
     }
@@ -24,6 +25,7 @@ impl Engine {
             config: self.config.base(),
             of: None,
             remote: None,
+            known_of: None,
             ..self.clone()
         }
     }

@@ -66,6 +66,7 @@ mod pictures;
 mod planted;
 mod records;
 mod relative;
+mod remotes;
 mod repair;
 mod restore;
 mod restore_many;

@@ -161,6 +161,9 @@ fn do_action(
             ))
         }
         Action::Mark(mark) => steps::mark::run_mark_step(session.store()?, mark),
+        Action::RemoteMark(mark) => {
+            steps::remote_mark::run_remote_mark_step(&session.state, &step.id, mark, context)
+        }
         Action::Repair(repair) => session.repair(&plan.run_id, repair, context),
         Action::Adopt(step) => {
             crate::adopt::run_adopt_step(session.store()?, &plan.run_id, step, context)

@@ -38,6 +38,10 @@ pub fn foretell_steps(store: Option<&Store>, plan: &Plan) -> Result<Vec<Foretold
                 let store = store.ok_or_else(|| Error::failed("the destination is not open"))?;
                 foretell_mark(store, mark)?
             }
+            Action::RemoteMark(step) => {
+                let store = store.ok_or_else(|| Error::failed("nothing is known of the remote"))?;
+                steps::mark::foretell_mark_step(store, &step.mark)?
+            }
             _ => continue,
         };
         all.push(Foretold {

@@ -389,7 +389,11 @@ pub(super) fn is_maintenance(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_)
+            Action::Restore(_)
+                | Action::Mark(_)
+                | Action::RemoteMark(_)
+                | Action::Repair(_)
+                | Action::Adopt(_)
         ) || matches!(&step.action, Action::Delete(step) if by_hand(step))
             || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })

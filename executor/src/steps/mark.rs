@@ -35,34 +35,37 @@ pub(crate) fn foretell_mark_step(store: &Store, step: &MarkStep) -> Result<Strin
 }
 
 fn decide_mark(store: &Store, step: &MarkStep) -> Result<Decided> {
-    let id: SnapshotId = match step {
-        MarkStep::Pin { id } | MarkStep::Unpin { id } | MarkStep::Accept { id } => *id,
-    };
+    let id: SnapshotId = step.id();
     let records = store.records(id)?.ok_or_else(|| {
         Error::refused(format!("there is no snapshot {id} in {}", store.path))
             .hint("`backup list` shows all snapshots")
     })?;
     // What cannot be read is written anew: whoever says this has seen the snapshot.
-    let (mut marks, is_damaged) = match store.marks(id) {
-        Ok(marks) => (marks, false),
-        Err(_) => (SnapshotMarks::unknown(), true),
-    };
-    let said = said_of(step, (!is_damaged).then_some(&marks));
-    match step {
-        MarkStep::Pin { .. } => marks.pinned = true,
-        MarkStep::Unpin { .. } => marks.pinned = false,
-        MarkStep::Accept { .. } => marks.accepted = true,
-    }
-    let anew = match is_damaged {
-        true => "; its marks could not be read and were written anew",
-        false => "",
+    let before = store.marks(id).ok();
+    let (marks, message) = say(step, before.clone());
+    let anew = match before {
+        None => "; its marks could not be read and were written anew",
+        Some(_) => "",
     };
     Ok(Decided {
         records,
         path: store.named(&record_path(id, MARKS_FILE)),
         marks,
-        message: format!("snapshot {id} {said}{anew}"),
+        message: format!("{message}{anew}"),
     })
+}
+
+/// The marks of a snapshot once this is said of it, and a sentence; without those of before they are written
+/// anew.
+pub(super) fn say(step: &MarkStep, before: Option<SnapshotMarks>) -> (SnapshotMarks, String) {
+    let said = said_of(step, before.as_ref());
+    let mut marks = before.unwrap_or_else(SnapshotMarks::unknown);
+    match step {
+        MarkStep::Pin { .. } => marks.pinned = true,
+        MarkStep::Unpin { .. } => marks.pinned = false,
+        MarkStep::Accept { .. } => marks.accepted = true,
+    }
+    (marks, format!("snapshot {} {said}", step.id()))
 }
 
 /// What a mark changes, where it is known how it was before.

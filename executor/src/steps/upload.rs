@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use schema::{
     Plan, SnapshotId,
+    config::AbsolutePath,
+    duration::Span,
     journal::{Outcome, Sealed, Status},
-    plan::{LiveSources, UploadFeed, UploadStep},
+    plan::{LiveSources, RemoteMarkStep, UploadFeed, UploadStep},
     record::{SnapshotMarks, SnapshotRecord},
 };
 
@@ -75,14 +77,10 @@ pub fn run_upload_step(
             live: None,
             marks: &found.marks,
         };
-        let uploaded = with_remote(
-            state,
-            name,
-            step,
-            found.record.totals.entries,
-            context,
-            |remote| remote.upload(source, options(step)),
-        )?;
+        let call = RemoteCall::of_upload(step, found.record.totals.entries);
+        let uploaded = with_remote(state, name, call, context, |remote| {
+            remote.upload(source, options(step))
+        })?;
         let mut outcome = uploaded.outcome;
         if found.is_new {
             outcome.sealed = Some(sealed(uploaded.id, &found.record, &outcome));
@@ -193,7 +191,8 @@ fn upload_live(
     (step, sources): (&UploadStep, &LiveSources),
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let (found, uploaded) = with_remote(state, name, step, 0, context, |remote| {
+    let call = RemoteCall::of_upload(step, 0);
+    let (found, uploaded) = with_remote(state, name, call, context, |remote| {
         let basis = LiveBasis {
             snapshot: step.snapshot,
             last: remote.last_manifest(),
@@ -225,40 +224,78 @@ fn options(step: &UploadStep) -> HistoryOptions {
     }
 }
 
+/// How the remote of a step is called.
+#[derive(Clone, Copy)]
+pub(super) struct RemoteCall<'a> {
+    program: &'a str,
+    options: &'a [String],
+    remote: &'a str,
+    folder: &'a str,
+    config_file: Option<&'a AbsolutePath>,
+    timeout: &'a Span,
+    /// Entries that are expected there.
+    entries: u64,
+}
+
+impl<'a> RemoteCall<'a> {
+    fn of_upload(step: &'a UploadStep, entries: u64) -> Self {
+        Self {
+            program: &step.program,
+            options: &step.options,
+            remote: &step.remote,
+            folder: &step.folder,
+            config_file: step.config_file.as_ref(),
+            timeout: &step.timeout,
+            entries,
+        }
+    }
+
+    pub(super) fn of_mark(step: &'a RemoteMarkStep) -> Self {
+        Self {
+            program: &step.program,
+            options: &step.options,
+            remote: &step.remote,
+            folder: &step.folder,
+            config_file: step.config_file.as_ref(),
+            timeout: &step.timeout,
+            entries: 0,
+        }
+    }
+}
+
 /// Works with the remote of a step.
-fn with_remote<T>(
+pub(super) fn with_remote<T>(
     state: &StateDir,
     name: &str,
-    step: &UploadStep,
-    entries: u64,
+    call: RemoteCall<'_>,
     context: Context<'_>,
     work: impl FnOnce(HistoryRemote<'_>) -> Result<T>,
 ) -> Result<T> {
-    let config_file = step.config_file.as_ref();
+    let (program, config_file) = (call.program, call.config_file);
     if let Some(file) = config_file {
         rclone::check_config(file)?;
     }
-    let cache = RemoteCache::open_or_new(state, &step.remote)?;
-    let credentials = Credentials::prepare(&step.program, config_file, &cache, CopyPlace::Cache)?;
-    let limit = step.timeout.as_duration();
+    let cache = RemoteCache::open_or_new(state, call.remote)?;
+    let credentials = Credentials::prepare(program, config_file, &cache, CopyPlace::Cache)?;
+    let limit = call.timeout.as_duration();
     let rclone = Rclone {
-        program: &step.program,
-        options: &step.options,
+        program,
+        options: call.options,
         credentials: &credentials,
         step: name,
         until: Instant::now()
             .checked_add(limit)
-            .map(|until| (until, step.timeout.to_string())),
+            .map(|until| (until, call.timeout.to_string())),
         stall: rclone::longest_stall(Some(limit)),
-        most_listed: rclone::listing_limit(entries),
+        most_listed: rclone::listing_limit(call.entries),
         context,
     };
     let done = work(HistoryRemote {
         rclone: &rclone,
         cache: &cache,
-        remote: &step.remote,
-        host: &step.folder,
+        remote: call.remote,
+        host: call.folder,
     });
     credentials.keep(name, context);
-    done.map_err(|error| rclone::with_rclone_hint(error, &step.program, config_file, &step.remote))
+    done.map_err(|error| rclone::with_rclone_hint(error, program, config_file, call.remote))
 }

@@ -60,6 +60,10 @@ impl Paths<'_> {
             | Action::Rotate(_)
             | Action::Delete(_)
             | Action::Mark(_) => {}
+            Action::RemoteMark(mark) => {
+                let file = mark.config_file.iter();
+                file.for_each(|file| self.absolute(file, "a file"));
+            }
         }
     }
 

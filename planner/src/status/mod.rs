@@ -116,6 +116,19 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
     status
 }
 
+/// The same with the snapshots of a remote, as far as they are known: it has no destination that was looked at.
+#[must_use]
+pub fn with_listed(status: BackupStatus, list: &SnapshotList) -> BackupStatus {
+    let mut status = BackupStatus {
+        by_tier: count_by_tier(&list.snapshots),
+        snapshots: list.snapshots.len() as u64,
+        suspect: suspect_snapshots(&list.snapshots),
+        ..status
+    };
+    (status.verdict, status.summary, status.remedy) = summary::summarize(&status);
+    status
+}
+
 /// The newest backup that counts: where local snapshots are not enabled, the newest copy in the cloud.
 fn last_good(
     config: &Config,

@@ -1,9 +1,10 @@
-//! The upload step of a remote with history: where the snapshot comes from, and where it goes.
+//! The steps of a remote with history: where a snapshot comes from and where it goes, and what a person says
+//! of one that is there.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DestinationCheckStep, LiveSources};
+use super::{DestinationCheckStep, LiveSources, MarkStep};
 use crate::SnapshotId;
 use crate::config::{AbsolutePath, DestinationName};
 use crate::duration::Span;
@@ -51,4 +52,24 @@ pub struct UploadFeed {
     /// The newest good one that is there already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<SnapshotId>,
+}
+
+/// Records on a remote of layout `history` what a person says of a snapshot there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteMarkStep {
+    /// The program, found on the PATH.
+    pub program: String,
+    /// Options of each of its calls.
+    pub options: Vec<String>,
+    /// The host's folder on the remote, as rclone names it.
+    pub remote: String,
+    /// The name of the host's folder.
+    pub folder: String,
+    /// The rclone configuration; refused if others can read it.
+    pub config_file: Option<AbsolutePath>,
+    /// Time after which it is ended and the step failed.
+    pub timeout: Span,
+    /// What is said of which snapshot.
+    pub mark: MarkStep,
 }

@@ -35,7 +35,11 @@ pub(super) fn is_of_backup(plan: &Plan) -> bool {
         | Action::Upload(_)
         | Action::Announce(_)
         | Action::Notify(_) => true,
-        Action::Restore(_) | Action::Mark(_) | Action::Repair(_) | Action::Adopt(_) => false,
+        Action::Restore(_)
+        | Action::Mark(_)
+        | Action::RemoteMark(_)
+        | Action::Repair(_)
+        | Action::Adopt(_) => false,
     })
 }
 
@@ -121,6 +125,7 @@ fn add_what_matters(
         | Action::Notify(_)
         | Action::Restore(_)
         | Action::Mark(_)
+        | Action::RemoteMark(_)
         | Action::Repair(_)
         | Action::Adopt(_) => {}
     }

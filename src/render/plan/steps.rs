@@ -65,6 +65,7 @@ pub(super) fn add_action(
         Action::Notify(step) => add_notification(page, step),
         Action::Restore(step) => add_restore(page, step, style),
         Action::Mark(step) => add_mark(page, step),
+        Action::RemoteMark(step) => add_mark(page, &step.mark),
         Action::Repair(step) => add_repair(page, step),
         Action::Adopt(step) => page.raw(&adopt::adoption_preview(step)),
     }

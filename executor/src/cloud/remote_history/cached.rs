@@ -16,9 +16,11 @@ use schema::{
 
 use super::{HistoryRemote, layout};
 use crate::{
+    cloud::memory::RemoteCache,
     error::Result,
     manifest::{Cursor, FILE_NAME, Reader},
     remove::remove_tree,
+    state_dir::StateDir,
     store::{
         BACKUP, DESTINATION_FILE, MARKS_FILE, SNAPSHOT_FILE, SNAPSHOTS, read_json, write_json,
         write_record,
@@ -34,19 +36,64 @@ const DESTINATION: &str = "destination";
 /// Where snapshots without a tree stand: no rule reads it.
 const TIER: &str = "daily";
 
+/// Where the destination is that knows what a remote has, as far as this machine has asked it: a mount
+/// point, for a configuration; `None` where nothing is known. Writes nothing.
+///
+/// # Errors
+/// Fails if what is kept of the remote cannot be opened.
+pub fn known_destination(state: &StateDir, remote: &str, host: &str) -> Result<Option<String>> {
+    let Some(cache) = RemoteCache::open(state, remote)? else {
+        return Ok(None);
+    };
+    let own = cache.dir().folder(OsStr::new(DESTINATION));
+    let own = own.and_then(|dir| dir.folder(OsStr::new(host)));
+    let there = own.and_then(|dir| dir.folder(OsStr::new(BACKUP)));
+    Ok(there.is_ok().then(|| cache.named(DESTINATION)))
+}
+
+/// The snapshots that a remote was last known to have, by their records there. Writes nothing.
+#[must_use]
+pub fn known_records(cache: &RemoteCache) -> Vec<RemoteRecord> {
+    let Ok(bodies) = cache.dir().folder(OsStr::new(BODIES)) else {
+        return Vec::new();
+    };
+    let names = bodies.names().unwrap_or_default();
+    let ids = names
+        .iter()
+        .filter_map(|name| name.to_str()?.strip_suffix(".json")?.parse().ok());
+    ids.filter_map(|id| read_body(&bodies, id)).collect()
+}
+
+/// A record as it is on the remote; none where it is damaged, not there or another one's.
+fn read_body(bodies: &Dir, id: SnapshotId) -> Option<RemoteRecord> {
+    let name = layout::record_file(id);
+    let read = read_json(bodies, &name, &name).unwrap_or_default();
+    read.filter(|record: &RemoteRecord| {
+        record.snapshot.id == id && record.format_version <= FORMAT_VERSION
+    })
+}
+
 impl HistoryRemote<'_> {
-    /// Where the destination is that knows what the remote has: a mount point, for a configuration.
+    /// Where the destination is that knows what the remote has.
     #[must_use]
     pub fn destination_path(&self) -> String {
         self.cache.named(DESTINATION)
     }
 
-    /// A folder of the cache, made where it is missing.
+    /// A folder of the cache, made where it is missing. All of it can be had again: what stands in the way of
+    /// one is taken away.
     fn folder(&self, names: &[&str]) -> Result<Dir> {
         let io = |error| self.io("make", &names.join("/"), error);
         let mut dir = self.cache.dir().again().map_err(io)?;
         for name in names {
-            dir = dir.folder_or_new(OsStr::new(name), 0o700).map_err(io)?;
+            let name = OsStr::new(name);
+            dir = match dir.folder_or_new(name, 0o700) {
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    dir.remove_file(name).map_err(io)?;
+                    dir.folder_or_new(name, 0o700).map_err(io)?
+                }
+                made => made.map_err(io)?,
+            };
         }
         Ok(dir)
     }
@@ -62,11 +109,12 @@ impl HistoryRemote<'_> {
         Ok((self.folder(&names)?, self.cache.named(&names.join("/"))))
     }
 
-    /// The destination's own record, made where it is missing.
+    /// The destination's own record, made where it is missing or cannot be read.
     pub(super) fn make_destination(&self) -> Result<()> {
         let dir = self.folder(&[DESTINATION, self.host, BACKUP])?;
-        let there = dir.look(OsStr::new(DESTINATION_FILE));
-        if there.is_ok_and(|stat| stat.is_some()) {
+        let there: Option<DestinationRecord> =
+            read_json(&dir, DESTINATION_FILE, DESTINATION_FILE).unwrap_or_default();
+        if there.is_some() {
             return Ok(());
         }
         let record = DestinationRecord {
@@ -86,12 +134,7 @@ impl HistoryRemote<'_> {
 
     /// A record as it is on the remote; none where it is damaged, not there or another one's.
     pub(super) fn body(&self, id: SnapshotId) -> Option<RemoteRecord> {
-        let name = layout::record_file(id);
-        let bodies = self.bodies().ok()?;
-        let read = read_json(&bodies, &name, &name).unwrap_or_default();
-        read.filter(|record: &RemoteRecord| {
-            record.snapshot.id == id && record.format_version <= FORMAT_VERSION
-        })
+        read_body(&self.bodies().ok()?, id)
     }
 
     /// Whether a snapshot's manifest is here. It was compared with its record when it came.
@@ -126,6 +169,35 @@ impl HistoryRemote<'_> {
             .map_err(io)?;
         dir.sync().map_err(io)?;
         Ok(true)
+    }
+
+    /// Forgets the manifests here that are not what they were when they came, so that they come once more;
+    /// whether there were any.
+    ///
+    /// # Errors
+    /// An interruption, or a cache that cannot be written.
+    pub fn forget_damaged(&self) -> Result<bool> {
+        let mut found = false;
+        for name in self.bodies()?.names().unwrap_or_default() {
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            let record = id.and_then(|id| self.body(id.parse().ok()?));
+            let Some(record) = record else {
+                continue;
+            };
+            let (dir, path) = self.records_of(record.snapshot.id)?;
+            let Ok(mut file) = dir.file(OsStr::new(FILE_NAME)) else {
+                continue;
+            };
+            let digest = crate::manifest::digest_of_file(&mut file, self.rclone.context.stop);
+            self.rclone.context.stop.check()?;
+            if digest.is_ok_and(|digest| digest == record.snapshot.manifest_digest) {
+                continue;
+            }
+            found = true;
+            dir.remove_file(OsStr::new(FILE_NAME))
+                .map_err(|error| self.io("remove", &format!("{path}/{FILE_NAME}"), error))?;
+        }
+        Ok(found)
     }
 
     /// Makes a snapshot of a record whose manifest is here.

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use rustix::io::Errno;
 use schema::{Digest, SnapshotId, StoredPath, StoredPathBuf, remote_history::OBJECTS};
 
-use super::{HistoryRemote, KnownHistory, layout::object_file};
+use super::{HistoryRemote, KnownHistory, holes, layout::object_file};
 use crate::{
     cloud::fetch::{
         Brought, CarriedSnapshot, WantedFiles, check_room_for_download, is_whole, make_destination,
@@ -181,6 +181,9 @@ impl Download<'_> {
         let Ok(file) = from.file(from_name) else {
             return Ok(false);
         };
+        if let (Ok(stat), Ok(came)) = (from.stat(from_name), from.file_or_new(from_name, 0o600)) {
+            holes::dig(&came, &stat, self.remote.rclone.context.stop)?;
+        }
         let dir = self.folder_of(path)?;
         let name = entry.stored_name();
         match dir.remove_file(name) {

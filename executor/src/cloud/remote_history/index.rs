@@ -215,8 +215,15 @@ impl HistoryRemote<'_> {
         let (old, new) = self.what_is_new(records);
         if self.write_index(key, old, &new).is_err() {
             self.rclone.context.stop.check()?;
-            // What is damaged is made from the manifests alone.
-            self.write_index(key, None, &records.values().collect::<Vec<_>>())?;
+            // What is damaged is made from the manifests alone, and these are brought once more.
+            let all: Vec<&RemoteRecord> = records.values().collect();
+            let made = self.write_index(key, None, &all);
+            if made.is_err() && self.forget_damaged()? {
+                self.refresh()?;
+                self.write_index(key, None, &all)?;
+            } else {
+                made?;
+            }
         }
         let damaged = || self.io("read", INDEX, io::Error::from(io::ErrorKind::InvalidData));
         ObjectIndex::open(self.cache)

@@ -16,6 +16,7 @@ use crate::{
     },
     error::{Error, Result},
     store::{LONGEST_JSON, LONGEST_MANIFEST, read_json},
+    sys::Dir,
 };
 
 /// Where manifests come.
@@ -45,6 +46,13 @@ impl KnownHistory {
         };
         self.records.values().max_by_key(order)
     }
+}
+
+/// Whether a file of records or marks is what was written: it ends with its own digest.
+fn is_whole(bodies: &Dir, name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let read: Result<Option<serde_json::Value>> = read_json(bodies, &name, &name);
+    read.is_ok_and(|read| read.is_some())
 }
 
 impl HistoryRemote<'_> {
@@ -115,7 +123,9 @@ impl HistoryRemote<'_> {
         {
             let size = name.to_str().and_then(|name| wanted.get(name));
             let stat = bodies.stat(&name);
-            if size.is_some_and(|size| stat.is_ok_and(|stat| stat.size == *size)) {
+            let same = size.is_some_and(|size| stat.is_ok_and(|stat| stat.size == *size));
+            // What is damaged here may be whole there.
+            if same && is_whole(&bodies, &name) {
                 wanted.remove(name.to_str().unwrap_or_default());
             } else {
                 bodies

@@ -10,6 +10,12 @@ use crate::{
 };
 
 impl HistoryRemote<'_> {
+    /// What was last said of a snapshot; unknown where that cannot be read.
+    #[must_use]
+    pub fn marks(&self, known: &KnownHistory, id: SnapshotId) -> SnapshotMarks {
+        self.marks_in(&known.listing, id)
+    }
+
     /// Says this of a snapshot that is there, unless it was said last.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 mod cached;
 mod claim;
 mod fetch;
+mod holes;
 mod index;
 mod layout;
 mod listing;
@@ -27,6 +28,7 @@ mod work;
 use schema::remote_history::{HistoryMemory, OBJECTS, RECORDS};
 
 pub use self::{
+    cached::{known_destination, known_records},
     layout::{RemoteListing, manifest_file, marks_file, object_file, object_of, record_file},
     listing::KnownHistory,
     upload::{HistoryOptions, HistorySource, UploadedHistory},
@@ -65,12 +67,18 @@ pub fn recall_history(state: &StateDir, remote: &str) -> Result<HistoryMemory> {
     Ok(read_json(cache.dir(), MEMORY, &cache.named(MEMORY))?.unwrap_or_default())
 }
 
+/// What is remembered of the remote of a cache; what cannot be read is not known.
+#[must_use]
+pub fn recall(cache: &RemoteCache) -> HistoryMemory {
+    let read = read_json(cache.dir(), MEMORY, &cache.named(MEMORY));
+    read.unwrap_or_default().unwrap_or_default()
+}
+
 impl HistoryRemote<'_> {
     /// What is remembered; what cannot be read is not known.
     #[must_use]
     pub fn memory(&self) -> HistoryMemory {
-        let read = read_json(self.cache.dir(), MEMORY, &self.cache.named(MEMORY));
-        read.unwrap_or_default().unwrap_or_default()
+        recall(self.cache)
     }
 
     fn remember(&self, memory: &HistoryMemory) -> Result<()> {

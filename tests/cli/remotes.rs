@@ -1,0 +1,569 @@
+//! Verbs on remotes with history: what is there, what changed, bringing it back, whether it is whole.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileExt as _, MetadataExt as _, symlink},
+    },
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use executor::{
+    cloud::{
+        memory::RemoteCache,
+        rclone::{Credentials, Rclone},
+        remote_history::{HistoryOptions, HistoryRemote, HistorySource},
+    },
+    event::{Context, Stop},
+    state_dir::StateDir,
+    store::Store,
+    sys::Dir,
+};
+use schema::record::SnapshotMarks;
+use serde_json::{Value, json};
+use test_support::{flip_byte, is_missing};
+
+use crate::{
+    cloud::remote,
+    lab::{HOST, Lab, contents_below, id_of, is_installed, run_command, skip},
+};
+
+const FIRST: &str = "2025-03-05T02:00:00+01:00";
+const SECOND: &str = "2025-03-06T02:00:00+01:00";
+const THIRD: &str = "2025-03-07T02:00:00+01:00";
+
+/// A lab with the remote `b2` beside `local`, which is the folder `far`.
+fn lab(test: &str) -> Option<Lab> {
+    if !is_installed("rclone") {
+        skip(&format!("{test} because rclone is not installed"));
+        return None;
+    }
+    let mut lab = Lab::new();
+    fs::create_dir(lab.path("far")).unwrap();
+    point_to(&lab, &lab.path("far"));
+    let file = lab.text("rclone.conf");
+    lab.set("destinations", json!({}));
+    lab.set(
+        "destinations.b2",
+        json!({ "type": "remote", "remote": "far:", "configFile": file, "keepLast": 0 }),
+    );
+    Some(lab)
+}
+
+/// Has the remote be this folder.
+fn point_to(lab: &Lab, folder: &Path) {
+    let config = format!("[far]\ntype = alias\nremote = {}\n", folder.display());
+    remote(lab, &config);
+}
+
+/// Has nobody answer for the remote.
+fn cut_off(lab: &Lab) {
+    remote(
+        lab,
+        "[far]\ntype = webdav\nurl = http://127.0.0.1:9/\nvendor = other\n",
+    );
+}
+
+/// A path in the host's folder behind the remote.
+fn far(lab: &Lab, relative: &str) -> PathBuf {
+    lab.path("far").join("Backups").join(HOST).join(relative)
+}
+
+/// Uploads a snapshot of `local`, as a run does.
+fn upload(lab: &Lab, now: &str) {
+    let stop = Stop::default();
+    let context = Context::silent(&stop);
+    let open = |path: &Path| Dir::from_fd(File::open(path).unwrap().into());
+    let mount_point = lab.text("mnt");
+    let store = Store::open(&open(&lab.path("mnt")), &mount_point, HOST);
+    let store = store.unwrap().unwrap();
+    let id = id_of(now).parse().unwrap();
+    let home = store.home_of(id).unwrap().unwrap();
+    let tree = store.snapshot(home, id).unwrap();
+    let record = store.record(id).unwrap().unwrap();
+    let state = StateDir::open_or_new(&lab.path("state")).unwrap();
+    let name = format!("far:Backups/{HOST}");
+    let cache = RemoteCache::open_or_new(&state, &name).unwrap();
+    let options = ["--config".to_owned(), lab.text("rclone.conf")];
+    let credentials = Credentials::none();
+    let rclone = Rclone {
+        program: "rclone",
+        options: &options,
+        credentials: &credentials,
+        step: "upload:b2",
+        until: None,
+        stall: Duration::from_secs(60),
+        most_listed: 1 << 27,
+        context,
+    };
+    let source = HistorySource {
+        folder: &store.named(&format!("{home}/{id}")),
+        tree: &tree,
+        record: &record,
+        manifest: store.manifest(id).unwrap(),
+        live: None,
+        marks: &SnapshotMarks::default(),
+    };
+    let remote = HistoryRemote {
+        rclone: &rclone,
+        cache: &cache,
+        remote: &name,
+        host: HOST,
+    };
+    let options = HistoryOptions { may_delete: true };
+    remote.upload(source, options).unwrap();
+}
+
+/// Makes a snapshot and uploads it.
+fn back_up(lab: &Lab, now: &str) {
+    lab.at(now, &["apply", "--only", "local"]).expect(0);
+    upload(lab, now);
+}
+
+/// The machine is lost with its disk: what is left is the configuration and the remote.
+fn lose_machine(lab: &Lab) {
+    fs::remove_dir_all(lab.path("mnt")).unwrap();
+    fs::remove_dir_all(lab.path("state")).unwrap();
+}
+
+/// The snapshots of `b2` in a list.
+fn listed(list: &Value) -> Vec<&str> {
+    let all = list["destinations"]["b2"]["snapshots"].as_array().unwrap();
+    all.iter().map(|one| one["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_new_machine_lists_and_restores_from_the_remote_alone() {
+    let Some(lab) = lab("a_new_machine") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    lab.write("home/ann/letter.txt", "dear both\n");
+    back_up(&lab, SECOND);
+    let home = contents_below(&lab.path("home"));
+    lose_machine(&lab);
+    fs::remove_dir_all(lab.path("home")).unwrap();
+    let list = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+    assert_eq!(listed(&list), [id_of(SECOND), id_of(FIRST)]);
+    let letter = lab.text("home/ann/letter.txt");
+    let out = lab.text("out");
+    // Without a name the nearest that is there is taken, and it is said which that is.
+    lab.run(&["restore", "latest", &letter, &out])
+        .expect(0)
+        .says("b2 is used (local: destination not mounted");
+    assert_eq!(fs::read_to_string(lab.path("out")).unwrap(), "dear both\n");
+    fs::remove_file(lab.path("out")).unwrap();
+    lab.run(&[
+        "restore",
+        "--destination",
+        "b2",
+        "2025-03-05",
+        &letter,
+        &out,
+    ])
+    .expect(0);
+    assert_eq!(fs::read_to_string(lab.path("out")).unwrap(), "dear all\n");
+    let all = lab.text("all");
+    lab.run(&["restore", "latest", &lab.text("home"), &all])
+        .expect(0);
+    assert_eq!(contents_below(&lab.path("all")), home);
+    // What was downloaded for it is gone with it.
+    let left = fs::read_dir(lab.path("state")).unwrap();
+    let left = left.map(|one| one.unwrap().file_name());
+    assert!(
+        left.filter(|name| name.as_bytes().starts_with(b"download-"))
+            .count()
+            == 0
+    );
+}
+
+#[test]
+fn what_a_remote_cannot_hold_comes_back_from_the_manifest() {
+    let tools = ["rsync", "setfattr", "setfacl"];
+    if is_missing("what_a_remote_cannot_hold", &tools, false) {
+        return;
+    }
+    let Some(lab) = lab("what_a_remote_cannot_hold") else {
+        return;
+    };
+    let home = lab.path("home");
+    fs::hard_link(home.join("ann/letter.txt"), home.join("bob/linked.txt")).unwrap();
+    symlink("../ann/letter.txt", home.join("bob/symlink")).unwrap();
+    fs::create_dir(home.join("empty")).unwrap();
+    fs::write(home.join("nothing"), "").unwrap();
+    for name in [
+        &b"new\nline"[..],
+        b"back\\slash",
+        b"no text \xff",
+        b" blank ",
+        b"a:b*c?",
+    ] {
+        fs::write(home.join(OsStr::from_bytes(name)), name).unwrap();
+    }
+    let sparse = File::create(home.join("sparse")).unwrap();
+    sparse.set_len(64 << 20).unwrap();
+    sparse.write_at(b"end", (64 << 20) - 3).unwrap();
+    for command in [
+        [
+            "setfattr",
+            "-n",
+            "user.note",
+            "-v",
+            "kept",
+            "ann/letter.txt",
+        ]
+        .as_slice(),
+        &["setfacl", "-m", "u:12345:r", "ann/photo.jpg"],
+        &["chmod", "0750", "bob"],
+        &[
+            "touch",
+            "-d",
+            "2001-02-03 04:05:06.789",
+            "bob/notes/list.md",
+        ],
+    ] {
+        let mut run = Command::new(command[0]);
+        run.args(&command[1..]).current_dir(&home);
+        assert!(run.status().unwrap().success(), "{command:?}");
+    }
+    back_up(&lab, FIRST);
+    lose_machine(&lab);
+    lab.run(&[
+        "restore",
+        "--destination",
+        "b2",
+        "latest",
+        "/",
+        &lab.text("all"),
+    ])
+    .expect(0);
+    let restored = lab.path("all").join(home.strip_prefix("/").unwrap());
+    let mut compare = Command::new("rsync");
+    compare.args(["-aHAXnic", "--delete"]);
+    compare.arg(format!("{}/", home.display()));
+    compare.arg(format!("{}/", restored.display()));
+    let compared = run_command(compare, &["rsync"]).expect(0);
+    assert_eq!(compared.stdout, "");
+    let blocks = fs::metadata(restored.join("sparse")).unwrap().blocks();
+    assert!(blocks * 512 < 1 << 20, "{blocks}");
+    let inode = |name: &str| fs::metadata(restored.join(name)).unwrap().ino();
+    assert_eq!(inode("ann/letter.txt"), inode("bob/linked.txt"));
+    // A folder of it, and the end of a path that was typed.
+    lab.run(&[
+        "restore",
+        "--destination",
+        "b2",
+        "latest",
+        "home/bob",
+        &lab.text("bob"),
+    ])
+    .expect(0);
+    assert_eq!(
+        contents_below(&lab.path("bob")),
+        contents_below(&home.join("bob"))
+    );
+}
+
+#[test]
+fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
+    let Some(lab) = lab("what_changed_is_found") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    lab.write("home/ann/letter.txt", "dear both\n");
+    lab.write("home/new.txt", "new\n");
+    back_up(&lab, SECOND);
+    lose_machine(&lab);
+    let find = ["find", "--destination", "b2", "letter.txt"];
+    let told = lab.run(&find).expect(0);
+    told.says("2025-03-05_02-00-00").says("2025-03-06_02-00-00");
+    let diff = ["diff", "--destination", "b2", "2025-03-05", "latest"];
+    lab.run(&diff).expect(0).says("new.txt").says("letter.txt");
+    let list = ["list", "--destination", "b2"];
+    let there = lab.run(&list).expect(0);
+    cut_off(&lab);
+    for verb in [&find[..], &diff, &list] {
+        let away = lab.run(verb).expect(0);
+        away.says("cannot be asked now");
+    }
+    assert_eq!(lab.run(&list).stdout, there.stdout);
+    // Who names none gets what is known, and waits for nobody.
+    let quiet = lab.run(&["find", "letter.txt"]).expect(0);
+    assert!(
+        !quiet.stderr.contains("cannot be asked"),
+        "{}",
+        quiet.stderr
+    );
+    // What is to be brought is not there.
+    lab.run(&[
+        "restore",
+        "--destination",
+        "b2",
+        "latest",
+        &lab.text("home/new.txt"),
+        &lab.text("out"),
+    ])
+    .expect(1)
+    .says("connection failed");
+    // Compared with what is there now.
+    point_to(&lab, &lab.path("far"));
+    lab.write("home/later.txt", "later\n");
+    lab.run(&["diff", "--destination", "b2", "latest", "now"])
+        .expect(0)
+        .says("later.txt");
+}
+
+/// The objects behind the remote, by their paths.
+fn objects(lab: &Lab) -> Vec<PathBuf> {
+    let all = walkdir::WalkDir::new(far(lab, "objects")).into_iter();
+    let files = all
+        .map(Result::unwrap)
+        .filter(|one| one.file_type().is_file());
+    let mut paths: Vec<PathBuf> = files.map(walkdir::DirEntry::into_path).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() {
+    let Some(lab) = lab("damage_there_is_found") else {
+        return;
+    };
+    for number in 0..40 {
+        lab.write(
+            &format!("home/many/{number}"),
+            &format!("number {number}\n"),
+        );
+    }
+    back_up(&lab, FIRST);
+    let verify = ["verify", "--destination", "b2"];
+    let full = |options: &[&str]| lab.run(&[&verify[..], options].concat());
+    full(&["--full"]).expect(0);
+    let before: Vec<(PathBuf, Vec<u8>)> = objects(&lab)
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    // One whose length is the same, and one that is gone.
+    flip_byte(&before[3].0);
+    fs::remove_file(&before[20].0).unwrap();
+    full(&["--quick"]).expect(3).says("missing");
+    let parts = ["1/4", "2/4", "3/4", "4/4"];
+    let found: Vec<Value> = parts
+        .iter()
+        .map(|part| full(&["--subset", part, "--json"]).json())
+        .collect();
+    let count = |one: &Value| one["damage_count"].as_u64().unwrap();
+    assert_eq!(found.iter().map(count).sum::<u64>(), 2, "{found:?}");
+    let read = |one: &Value| one["files"].as_u64().unwrap();
+    assert_eq!(found.iter().map(read).sum::<u64>(), before.len() as u64);
+    full(&["--full"]).expect(3).says("uploads them again");
+    // What is not whole is not restored as if it were.
+    upload(&lab, FIRST);
+    for (path, content) in &before {
+        assert_eq!(fs::read(path).unwrap(), *content, "{path:?}");
+    }
+    full(&["--full"]).expect(0);
+    for refused in [&["latest"][..], &["--repair"], &["--against-state"]] {
+        full(refused).expect(2);
+    }
+}
+
+#[test]
+fn a_pin_on_the_remote_outlives_the_machine() {
+    let Some(lab) = lab("a_pin_on_the_remote") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    lab.write("home/new.txt", "new\n");
+    back_up(&lab, SECOND);
+    let pinned = |lab: &Lab| -> Vec<bool> {
+        let list = lab
+            .run(&["list", "--destination", "b2", "--json"])
+            .expect(0);
+        let list = list.json();
+        let all = list["snapshots"].as_array().unwrap().iter();
+        all.map(|one| one["pinned"].as_bool().unwrap()).collect()
+    };
+    let pin = ["pin", "--destination", "b2", "2025-03-05"];
+    lab.run(&[&pin[..], &["--dry-run"]].concat())
+        .expect(0)
+        .says("is kept whatever the retention says");
+    assert_eq!(pinned(&lab), [false, false]);
+    lab.run(&pin)
+        .expect(0)
+        .says("is kept whatever the retention says");
+    assert_eq!(pinned(&lab), [false, true]);
+    lab.run(&pin).expect(0).says("was pinned before");
+    let marks = far(&lab, "records");
+    let marks = || {
+        fs::read_dir(&marks)
+            .unwrap()
+            .map(|one| one.unwrap().file_name())
+    };
+    let named = |name: &std::ffi::OsString| name.to_string_lossy().contains(".marks-");
+    assert_eq!(marks().filter(named).count(), 1);
+    lose_machine(&lab);
+    assert_eq!(pinned(&lab), [false, true]);
+    lab.run(&["unpin", "--destination", "b2", "2025-03-05"])
+        .expect(0);
+    assert_eq!(pinned(&lab), [false, false]);
+    lab.run(&["pin", "--destination", "b2", "2024"]).expect(4);
+}
+
+/// The folder of what is known of the remote.
+fn cache(lab: &Lab) -> PathBuf {
+    let all = fs::read_dir(lab.path("state/cloud")).unwrap();
+    all.map(|one| one.unwrap().path()).next().unwrap()
+}
+
+#[test]
+fn what_is_known_of_it_can_be_damaged_or_lost() {
+    let Some(lab) = lab("what_is_known_of_it") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    lab.write("home/new.txt", "new\n");
+    back_up(&lab, SECOND);
+    let list = ["list", "--destination", "b2"];
+    let before = lab.run(&list).expect(0);
+    let diff = ["diff", "--destination", "b2", "2025-03-05", "latest"];
+    let changed = lab.run(&diff).expect(0);
+    let own = format!("destination/{HOST}/.backup");
+    let first = format!("{own}/snapshots/{}", id_of(FIRST));
+    let flip = |path: &str| flip_byte(&cache(&lab).join(path));
+    type Damage<'a> = &'a dyn Fn();
+    let damages: [(&str, Damage<'_>); 7] = [
+        ("a record", &|| flip(&format!("{first}/snapshot.json"))),
+        ("a body", &|| {
+            flip(&format!("records/{}.json", id_of(FIRST)))
+        }),
+        ("a manifest", &|| {
+            flip(&format!("{first}/manifest.mtree.zst"))
+        }),
+        ("the destination's record", &|| {
+            flip(&format!("{own}/destination.json"))
+        }),
+        ("all of it", &|| fs::remove_dir_all(cache(&lab)).unwrap()),
+        ("a folder", &|| {
+            let folder = cache(&lab).join("destination");
+            fs::remove_dir_all(&folder).unwrap();
+            fs::write(&folder, "in the way").unwrap();
+        }),
+        ("a link", &|| {
+            let folder = cache(&lab).join("records");
+            fs::remove_dir_all(&folder).unwrap();
+            symlink(lab.path("far"), &folder).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        damage();
+        let again = lab.run(&list).expect(0);
+        assert_eq!(again.stdout, before.stdout, "{what}");
+        assert_eq!(lab.run(&diff).expect(0).stdout, changed.stdout, "{what}");
+        lab.run(&["find", "--destination", "b2", "new.txt"])
+            .expect(0);
+    }
+    assert!(lab.path("far/Backups").exists());
+    // An upload does with it as well.
+    flip(&format!("{first}/manifest.mtree.zst"));
+    let _ = fs::remove_file(cache(&lab).join("objects.idx"));
+    lab.write("home/newer.txt", "newer\n");
+    back_up(&lab, THIRD);
+}
+
+#[test]
+fn the_nearest_that_has_it_is_taken_and_told() {
+    let Some(mut lab) = lab("the_nearest_that_has_it") else {
+        return;
+    };
+    fs::create_dir(lab.path("usb")).unwrap();
+    lab.set(
+        "destinations.usb",
+        json!({ "type": "disk", "mountPoint": lab.path("usb"), "requireMount": false,
+            "useRsync": false, "minSpaceGB": 0, "keepLast": 0 }),
+    );
+    back_up(&lab, FIRST);
+    lab.write("home/ann/letter.txt", "dear both\n");
+    lab.at(SECOND, &["apply", "--only", "local", "usb"])
+        .expect(0);
+    upload(&lab, SECOND);
+    let letter = lab.text("home/ann/letter.txt");
+    let restore =
+        |snapshot: &str, out: &str| lab.run(&["restore", snapshot, &letter, &lab.text(out)]);
+    let read = |out: &str| fs::read_to_string(lab.path(out)).unwrap();
+    // All of them have it.
+    let local = restore("latest", "one").expect(0);
+    assert!(!local.stderr.contains("is used"), "{}", local.stderr);
+    // Only the remote has it.
+    lab.at(THIRD, &["delete", "--yes", "2025-03-05"]).expect(0);
+    restore("2025-03-05", "two")
+        .expect(0)
+        .says("b2 is used (local: there is no snapshot");
+    assert_eq!(
+        (read("one").as_str(), read("two").as_str()),
+        ("dear both\n", "dear all\n")
+    );
+    // The disk before the remote.
+    fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
+    restore("latest", "three")
+        .expect(0)
+        .says("usb is used (local: destination not mounted");
+    let found = lab.run(&["find", "letter.txt"]).expect(0);
+    found.says("usb is used");
+    lab.run(&["diff", "2025-03-05", "2025-03-06"])
+        .expect(0)
+        .says("b2 is used (local: destination not mounted")
+        .says("letter.txt");
+    // Nobody has it.
+    restore("2024", "four")
+        .expect(4)
+        .says("local: ")
+        .says("usb: ")
+        .says("b2: ");
+    // All are listed, whichever is there.
+    let list = lab.at(THIRD, &["list"]).expect(0);
+    list.says("usb").says("b2");
+}
+
+#[test]
+fn what_is_for_disks_is_refused_on_a_remote() {
+    let Some(lab) = lab("what_is_for_disks") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    for verb in [
+        &["prune", "--yes"][..],
+        &["delete", "--yes", "latest"],
+        &["adopt", "--yes"],
+        &["init"],
+    ] {
+        let words = [verb, &["--destination", "b2"]].concat();
+        lab.run(&words).expect(4).says("b2 is a remote");
+    }
+    let list = lab
+        .run(&["list", "--destination", "b2", "--json"])
+        .expect(0);
+    assert_eq!(list.json()["snapshots"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_status_says_how_a_remote_stands_without_asking_it() {
+    let Some(lab) = lab("a_status_says") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    lab.write("home/new.txt", "new\n");
+    back_up(&lab, SECOND);
+    cut_off(&lab);
+    let status = lab.at(THIRD, &["status", "--json"]).expect(0).json();
+    let own = &status["destinations"]["b2"];
+    assert_eq!(own["snapshots"], 2);
+    assert_eq!(own["last_good"]["id"], id_of(SECOND));
+    assert_eq!(own["by_tier"]["daily"], 2);
+    assert_eq!(own["destination"], Value::Null);
+    lab.at(THIRD, &["status"]).expect(0).says("b2");
+}
