@@ -144,7 +144,7 @@ fn sealed(id: SnapshotId, record: &SnapshotRecord, outcome: &Outcome) -> Sealed 
         id,
         complete: record.complete && outcome.problems.is_empty(),
         suspect: Vec::new(),
-        totals: record.totals.clone(),
+        totals: record.totals,
         costs_most: None,
         left_out: None,
         gone: None,

@@ -67,18 +67,12 @@ pub fn recall_history(state: &StateDir, remote: &str) -> Result<HistoryMemory> {
     Ok(read_json(cache.dir(), MEMORY, &cache.named(MEMORY))?.unwrap_or_default())
 }
 
-/// What is remembered of the remote of a cache; what cannot be read is not known.
-#[must_use]
-pub fn recall(cache: &RemoteCache) -> HistoryMemory {
-    let read = read_json(cache.dir(), MEMORY, &cache.named(MEMORY));
-    read.unwrap_or_default().unwrap_or_default()
-}
-
 impl HistoryRemote<'_> {
     /// What is remembered; what cannot be read is not known.
     #[must_use]
     pub fn memory(&self) -> HistoryMemory {
-        recall(self.cache)
+        let read = read_json(self.cache.dir(), MEMORY, &self.cache.named(MEMORY));
+        read.unwrap_or_default().unwrap_or_default()
     }
 
     fn remember(&self, memory: &HistoryMemory) -> Result<()> {
