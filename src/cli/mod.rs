@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema::config::DestinationName;
 
-pub(crate) use self::runs::{Apply, At, Deletions, Graph, Health, List, Now, OnDestination, Plan};
+pub(crate) use self::runs::{
+    Apply, At, Deletions, Graph, Health, List, Now, OnDestination, OnNearest, Plan,
+};
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
     State, SystemdUnits, Try, View,
@@ -239,9 +241,9 @@ impl Verb {
     pub(crate) fn destination(&self) -> Option<&DestinationName> {
         let on = match self {
             Self::List(list) => return list.destination.as_ref(),
-            Self::Find(find) => &find.on,
-            Self::Diff(diff) => &diff.on,
-            Self::Restore(restore) => &restore.on,
+            Self::Find(find) => return find.on.destination.as_ref(),
+            Self::Diff(diff) => return diff.on.destination.as_ref(),
+            Self::Restore(restore) => return restore.on.destination.as_ref(),
             Self::Verify(verify) => &verify.on,
             Self::Pin(one) | Self::Unpin(one) | Self::Accept(one) => &one.on,
             Self::Prune(prune) => &prune.on,

@@ -98,6 +98,15 @@ pub(crate) struct OnDestination {
     pub(crate) destination: Option<DestinationName>,
 }
 
+/// The same, where any serves that has what is asked for.
+#[derive(Debug, Args, Default)]
+pub(crate) struct OnNearest {
+    /// On this destination (local, or one of destinations.<name>) [default: the nearest that has it: local,
+    /// then disks, then remotes]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<DestinationName>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{At, OnDestination};
+use super::{At, OnDestination, OnNearest};
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,7 +23,7 @@ pub(crate) struct Find {
     #[arg(short = 'i', long)]
     pub(crate) ignore_case: bool,
     #[command(flatten)]
-    pub(crate) on: OnDestination,
+    pub(crate) on: OnNearest,
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ pub(crate) struct Diff {
     /// Only this path, as it was on the machine, and what is below it
     pub(crate) path: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) on: OnDestination,
+    pub(crate) on: OnNearest,
 }
 
 #[derive(Debug, Args)]
@@ -93,9 +93,9 @@ pub(crate) struct Restore {
     /// Restore from the copy in the cloud; needs no drive
     #[arg(long, value_name = "WHERE", conflicts_with = "as_of")]
     pub(crate) from: Option<Origin>,
-    /// Folder for downloads, with room for them, until the restore has ended [default: the state
-    /// folder]
-    #[arg(long, value_name = "DIR", requires = "from")]
+    /// Folder for what is downloaded from a remote, with room for it, until the restore has ended [default:
+    /// the state folder]
+    #[arg(long, value_name = "DIR")]
     pub(crate) staging: Option<PathBuf>,
     /// Do not read back what was written
     #[arg(long)]
@@ -108,7 +108,7 @@ pub(crate) struct Restore {
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,
     #[command(flatten)]
-    pub(crate) on: OnDestination,
+    pub(crate) on: OnNearest,
 }
 
 /// Where a restore takes its files from.
@@ -121,7 +121,9 @@ pub(crate) enum Origin {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Nothing is \
-written to sources and snapshots, except with --repair, and a backup may run meanwhile."
+written to sources and snapshots, except with --repair, and a backup may run meanwhile. With \
+--destination on a remote its contents are compared for all snapshots at once, as much of them as \
+with --cloud; what is damaged there is uploaded again by the next backup."
 )]
 pub(crate) struct Verify {
     /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning [default:

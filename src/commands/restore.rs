@@ -51,6 +51,13 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
     }
     let words = split_words(arguments)?;
     let engine = settings.open_engine(out)?;
+    let has_remote = from_cloud || !engine.config().destinations.is_empty();
+    if arguments.staging.is_some() && !has_remote {
+        return Err(invalid_input(
+            "--staging is for what is downloaded from a remote",
+            "add `--from cloud`, or leave it out",
+        ));
+    }
     let request = restore_request(arguments, words, from_cloud)?;
     let screen = Screen::new(settings, out)
         .told_at_end()
