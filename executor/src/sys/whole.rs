@@ -110,16 +110,25 @@ impl Dir {
         if stat.kind != Kind::File {
             return Err(std::io::Error::other("not a regular file"));
         }
-        Ok(Some(WholeFile { file, stat }))
+        Ok(Some(WholeFile {
+            content: Content::Unread(file),
+            stat,
+        }))
     }
 }
 
 /// A small file that was opened to be read as a whole.
 #[derive(Debug)]
 pub struct WholeFile {
-    file: File,
+    content: Content,
     /// What the kernel said of it when it was opened.
     pub stat: Stat,
+}
+
+#[derive(Debug)]
+enum Content {
+    Unread(File),
+    Read(Vec<u8>),
 }
 
 impl WholeFile {
@@ -131,7 +140,23 @@ impl WholeFile {
         if self.stat.size > limit {
             return Err(longer_than(limit));
         }
-        // It may be longer than it says.
-        read_bounded_of(self.file, self.stat.size, limit)
+        match self.content {
+            // It may be longer than it says.
+            Content::Unread(file) => read_bounded_of(file, self.stat.size, limit),
+            Content::Read(bytes) => Ok(bytes),
+        }
+    }
+
+    /// The same file, of which the content is read already where it has at most `small` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_if_small(self, small: u64, limit: u64) -> std::io::Result<Self> {
+        if self.stat.size > small {
+            return Ok(self);
+        }
+        let stat = self.stat;
+        let content = Content::Read(self.read(limit)?);
+        Ok(Self { content, stat })
     }
 }
