@@ -46,12 +46,14 @@ impl Dir {
     ) -> std::io::Result<()> {
         let beside = format!(".{name}.new");
         let (beside, name) = (OsStr::new(&beside), OsStr::new(name));
-        match self.remove_file(beside) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(beside) => self.set_aside(beside)?,
-            Err(error) => return Err(error.into()),
-        }
-        let mut file = self.new_file(beside, 0o600)?;
+        let mut file = match self.new_file(beside, 0o600) {
+            // Nearly never is there anything: a kill left it.
+            Err(Errno::EXIST | Errno::ISDIR) => {
+                self.make_way(beside)?;
+                self.new_file(beside, 0o600)?
+            }
+            made => made?,
+        };
         write(&mut file)?;
         file.sync_all()?;
         match self.rename_over(beside, name) {
@@ -63,6 +65,15 @@ impl Dir {
         }
         self.sync()?;
         Ok(())
+    }
+
+    /// Removes a file, and sets a folder aside.
+    fn make_way(&self, name: &OsStr) -> Result<(), Errno> {
+        match self.remove_file(name) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(name) => self.set_aside(name),
+            Err(error) => Err(error),
+        }
     }
 
     fn is_folder(&self, name: &OsStr) -> bool {
