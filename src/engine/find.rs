@@ -36,8 +36,7 @@ impl Engine {
         each: &mut dyn FnMut(FoundPath),
     ) -> Result<FindOutcome> {
         let operation = self.unlogged(&Silent);
-        let destination = operation.destination_with_records()?;
-        let store = self.open_store_present()?;
+        let (destination, store) = operation.records_and_store()?;
         let snapshots = destination.snapshots.iter();
         let ids: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
         let context = operation.context;
