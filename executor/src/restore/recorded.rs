@@ -72,7 +72,7 @@ impl<'a> RecordedSnapshot<'a> {
         Ok(match store.stored_manifest(id) {
             Ok(StoredManifest::Whole(file)) => Reader::new(file).ok(),
             Ok(StoredManifest::Segments(opened)) => {
-                Reader::of_segments(Arc::clone(self.keep(opened))).ok()
+                Reader::of_segments(Arc::clone(self.keep(*opened))).ok()
             }
             Err(_) => None,
         })
@@ -96,7 +96,7 @@ impl<'a> RecordedSnapshot<'a> {
         if self.segments.get().is_none()
             && let Ok(StoredManifest::Segments(opened)) = store.stored_manifest(record.id)
         {
-            self.keep(opened);
+            self.keep(*opened);
         }
         match self.segments.get() {
             Some(segments) => store.segments_fault(record, segments, stop),

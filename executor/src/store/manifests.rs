@@ -24,7 +24,7 @@ const MOST_LOST: usize = 4;
 pub(crate) enum StoredManifest {
     /// One file, as older releases wrote it.
     Whole(File),
-    Segments(Segments),
+    Segments(Box<Segments>),
 }
 
 /// What is wrong with a manifest.
@@ -66,7 +66,7 @@ impl Store {
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Reader::new(file),
-            StoredManifest::Segments(segments) => Reader::of_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Reader::of_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -78,7 +78,7 @@ impl Store {
     pub fn rest_of_manifest(&self, id: SnapshotId) -> Result<Reader> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Reader::new(file),
-            StoredManifest::Segments(segments) => Reader::of_whole_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Reader::of_whole_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -155,7 +155,7 @@ impl Store {
     pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Chunks::new(file),
-            StoredManifest::Segments(segments) => Chunks::of_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Chunks::of_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -346,7 +346,7 @@ impl Store {
     pub fn segments(&self, id: SnapshotId) -> Result<Option<Segments>> {
         Ok(match self.stored_manifest(id)? {
             StoredManifest::Whole(_) => None,
-            StoredManifest::Segments(segments) => Some(segments),
+            StoredManifest::Segments(segments) => Some(*segments),
         })
     }
 
@@ -366,7 +366,7 @@ impl Store {
         }
         let opened = Segments::open(&records);
         opened
-            .map(StoredManifest::Segments)
+            .map(|segments| StoredManifest::Segments(Box::new(segments)))
             .map_err(|error| self.manifest_io("open", id, error))
     }
 
