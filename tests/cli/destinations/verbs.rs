@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use serde_json::Value;
+use test_support::flip_byte;
 
 use super::{FIRST, SECOND, THIRD, lab};
 use crate::lab::{Lab, contents_below, id_of};
@@ -125,4 +126,23 @@ fn a_disk_that_was_only_set_up_is_known_by_that_run() {
     lab.at(SECOND, &["apply", "--only", "nas"]).expect(0);
     assert_eq!(known(&lab, Some("usb")), [usb]);
     assert_eq!(known(&lab, None), [id_on(&lab, "mnt")]);
+}
+
+#[test]
+fn damage_of_a_named_disk_is_known_to_runs_and_to_verbs_alike() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.at(SECOND, &["apply"]).expect(0);
+    let records = host_folder(&lab, "usb").join(".backup/snapshots");
+    flip_byte(&records.join(id_of(SECOND)).join("manifest/SHA256SUMS"));
+    // A run finds it, and whoever looks afterwards is told.
+    lab.at(THIRD, &["apply"]).expect(0);
+    lab.run(&["list", "--destination", "usb"])
+        .expect(0)
+        .says("manifest damaged");
+    let other = lab.run(&["list", "--destination", "nas"]).expect(0);
+    assert!(!other.stdout.contains("damaged"), "{}", other.stdout);
+    // What is known of all disks is in one place.
+    assert!(lab.path("state/verified.json").exists());
+    assert!(!lab.path("state/destinations/usb/verified.json").exists());
 }
