@@ -88,7 +88,7 @@ fn what_is_done_on_one_disk_makes_it_no_other_disk() {
     let lab = lab();
     lab.run(&["init", "--destination", "usb"]).expect(0);
     let usb = id_on(&lab, "usb");
-    assert_eq!(known(&lab, Some("usb")), [usb.clone()]);
+    assert_eq!(known(&lab, Some("usb")), std::slice::from_ref(&usb));
     assert!(known(&lab, None).is_empty());
 
     // `local` is new yet, and is taken on first use.
@@ -101,8 +101,8 @@ fn what_is_done_on_one_disk_makes_it_no_other_disk() {
     let id = id_of(FIRST);
     lab.run(&["delete", "--destination", "usb", &id, "--yes"])
         .expect(0);
-    assert_eq!(known(&lab, None), [local.clone()]);
-    assert_eq!(known(&lab, Some("usb")), [usb.clone()]);
+    assert_eq!(known(&lab, None), std::slice::from_ref(&local));
+    assert_eq!(known(&lab, Some("usb")), std::slice::from_ref(&usb));
 
     // Where the lists are lost, the runs tell whose each disk is.
     for list in [
