@@ -1,7 +1,11 @@
 //! The same for a plan for several destinations: each chain as the plan of its destination alone, and what
 //! they share.
 
-use schema::{Plan, config::DestinationName, plan::Part};
+use schema::{
+    Plan,
+    config::DestinationName,
+    plan::{Part, Step},
+};
 
 use super::{Present, differing_step, find_difference_of_one, supposed_inventory};
 use crate::{Options, facts::Facts, lint};
@@ -24,11 +28,9 @@ pub(super) fn find_difference(
         ));
     }
     let base = DestinationName::new(DestinationName::LOCAL);
-    let is_of_base =
-        |plan: &Plan| (plan.steps.iter()).any(|step| step.action.part() != Part::Coordinator);
+    let is_of_base = |plan: &Plan| (plan.steps.iter()).any(|step| !step.is_of_frame());
     // What was asked for by its name is done without what is around the rest.
-    let mut parts = plan.steps.iter().map(|step| step.action.part());
-    let is_framed = plan.only_of.is_empty() || parts.any(|part| part == Part::Coordinator);
+    let is_framed = plan.only_of.is_empty() || plan.steps.iter().any(Step::is_of_frame);
     let in_view = |name: &DestinationName| {
         let (view, chain) = (config.view(name)?, plan.chain(name)?);
         if name.is_predefined() && !is_of_base(&chain) {

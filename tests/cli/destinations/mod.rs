@@ -1,5 +1,6 @@
 //! Several destinations: one run serves all, and what is wrong with one is nothing to the others.
 
+mod continued;
 mod held_up;
 mod verbs;
 
