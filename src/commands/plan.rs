@@ -78,7 +78,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         None => {
             let (whole, style) = (settings.verbose, &settings.style);
             out.print_data(&render::plan::backup_plan(&plan, &inventory, whole, style));
-            for line in copies(engine.config(), whole) {
+            for line in copies(engine.config()) {
                 out.print_data(&style.dim(printable(&line)));
             }
         }
@@ -105,9 +105,9 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
 }
 
 /// How many copies there will be, where there is more than one place for them or somebody counts.
-fn copies(config: &Config, is_whole: bool) -> Vec<String> {
+fn copies(config: &Config) -> Vec<String> {
     let several = !config.chains().is_empty() || !config.policy.is_none();
-    if !several && !is_whole {
+    if !several {
         return Vec::new();
     }
     copies_lines(&count_copies(config))
