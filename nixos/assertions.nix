@@ -6,6 +6,7 @@
 let
   cfg = import ./state/effective.nix config.hwc.system.services.backup;
   inherit (cfg) cloud local notifications;
+  copies = import ./copies.nix cfg;
 
   say =
     option: problem: hint:
@@ -159,7 +160,11 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
-    assertions = [
+    hwc.system.services.backup.copies = copies.lines;
+
+    assertions =
+      map (gap: must false "policy" "\"${cfg.policy}\", and ${gap.problem}" gap.hint) copies.gaps
+      ++ [
       (must (cfg.protonDrive.enable -> cloud.enable) "protonDrive.enable"
         "true, and without effect while cloud.enable is false"
         "set cloud.enable to true, or protonDrive.enable to false"

@@ -22,6 +22,7 @@ let
     destination:
     removeAttrs destination (
       filter (key: keys.${key}.of != null && keys.${key}.of != destination.type) (attrNames destination)
+      ++ (if destination.offSite or null == null then [ "offSite" ] else [ ])
     );
 
   # Without one, nothing is said of them.
@@ -30,9 +31,11 @@ in
 removeAttrs cfg [
   "also"
   "consumers"
+  "copies"
   "destinations"
   "enable"
   "package"
+  "policy"
   "extraArgs"
   "extraTools"
   "state"
@@ -48,3 +51,4 @@ removeAttrs cfg [
   protonDrive = removeAttrs cfg.protonDrive [ "secretName" ];
 }
 // (if destinations == { } then { } else { destinations = mapAttrs (_: own) destinations; })
+// (if (cfg.policy or "none") == "none" then { } else { inherit (cfg) policy; })

@@ -113,6 +113,8 @@ in
     }
 
     (lib.mkIf cfg.enable {
+      services.backup.copies = (import ./copies.nix cfg).lines;
+
       xdg.configFile."backup/config.json".text = builtins.toJSON (
         import ./config-json.nix {
           inherit cfg configFile;

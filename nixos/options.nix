@@ -231,6 +231,7 @@ in
               keepMonthly.example = 12;
               keepYearly.example = 3;
               weekStartsOn.example = "monday";
+              offSite.example = true;
               mountPoint.example = "/mnt/usb";
               requireMount.example = false;
               fileSystemUUID = {
@@ -289,6 +290,21 @@ in
           keepMonthly = 24;
         };
       };
+    };
+
+    policy = option schema.policy { example = "3-2-1"; };
+
+    copies = mkOption {
+      type = types.listOf types.str;
+      readOnly = true;
+      example = [
+        "3 copies with the original, on 2 kinds of medium, 1 off site (cloud), none that this machine cannot delete"
+      ];
+      description = ''
+        How many copies there are of what is backed up: with the original, on how many kinds of medium, how
+        many off site, and whether there is one that this machine cannot delete. For each list of sources a
+        line. {option}`policy` makes an error of what is lacking.
+      '';
     };
 
     protonDrive =

@@ -15,9 +15,12 @@ pub use schema::output::progress::Phase;
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    sys::distance::round_trip,
+    sys::distance::{is_distant, round_trip},
     width::Width,
 };
+
+/// Questions that are under way at once to somebody far away: sshfs answers ten at once.
+const QUESTIONS: usize = 16;
 
 /// Something that happened during a run.
 #[derive(Debug, Clone)]
@@ -147,6 +150,15 @@ impl<'a> Context<'a> {
             clock: Clock::default(),
             threads: 1,
             widens: false,
+        }
+    }
+
+    /// How many questions that do not wait for each other are asked at once of the file system of an open file
+    /// or folder: of a disk of this machine one, for its answers come at once.
+    pub(crate) fn questions_at_once(&self, on: impl AsFd) -> usize {
+        match self.widens && is_distant(on) {
+            true => QUESTIONS,
+            false => 1,
         }
     }
 

@@ -32,6 +32,7 @@ pub mod run;
 pub mod scan;
 pub mod secret_file;
 pub mod service_manager;
+mod side_by_side;
 pub mod snapshot;
 pub mod state_dir;
 pub mod steps;

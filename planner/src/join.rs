@@ -213,10 +213,6 @@ pub(crate) fn nothing_done(bound_to: &Binding) -> Totals {
     }
 }
 
-fn is_of_frame(step: &Step) -> bool {
-    step.action.part() == Part::Coordinator
-}
-
 /// Whether the steps end where the script before the backup has run, and the rest is planned then.
 fn is_planned_later(steps: &[Step], options: &Options) -> bool {
     let waits = steps
@@ -230,7 +226,7 @@ fn steps_of_all(planned: &[Planned], alone: bool) -> Vec<Step> {
     // One whose disk the script may mount is planned after it, and all the others with it.
     let waiting = planned.iter().find(|one| {
         let steps = &one.plan.steps;
-        let has_own = steps.iter().any(|step| !is_of_frame(step));
+        let has_own = steps.iter().any(|step| !step.is_of_frame());
         let waits = steps
             .iter()
             .any(|step| matches!(step.action, Action::PlanAgain));
@@ -244,7 +240,7 @@ fn steps_of_all(planned: &[Planned], alone: bool) -> Vec<Step> {
     let in_frame = |kind: &str| -> Option<Step> {
         let mut steps = framed.iter().flat_map(|one| &one.plan.steps);
         steps
-            .find(|step| is_of_frame(step) && step.action.kind() == kind)
+            .find(|step| step.is_of_frame() && step.action.kind() == kind)
             .cloned()
     };
     let mut steps: Vec<Step> = ["announce", "pre-script", "plan-again"]
@@ -260,7 +256,7 @@ fn steps_of_all(planned: &[Planned], alone: bool) -> Vec<Step> {
         let head = &head;
         planned.iter().flat_map(move |one| {
             let own = one.plan.steps.iter();
-            own.filter(move |step| !is_of_frame(step) && is_wanted(one, step))
+            own.filter(move |step| !step.is_of_frame() && is_wanted(one, step))
                 .map(move |step| in_chain(step, one, head))
         })
     };
@@ -319,7 +315,7 @@ fn in_chain(step: &Step, planned: &Planned, head: &[String]) -> Step {
                 let is_frame = plan
                     .steps
                     .iter()
-                    .any(|one| one.id == *id && is_of_frame(one));
+                    .any(|one| one.id == *id && one.is_of_frame());
                 match is_frame {
                     true => head.contains(id).then(|| id.clone()),
                     false => Some(chain_id(id, of)),
@@ -361,12 +357,12 @@ pub(crate) fn refuse_unlawful_chains(mut plan: Plan, inventory: &Inventory) -> P
         };
         let is_base = name.is_predefined();
         let own = |step: &Step| match is_base {
-            true => step.of.is_none() && !is_of_frame(step),
+            true => step.of.is_none() && !step.is_of_frame(),
             false => step.of.as_ref() == Some(&name),
         };
         let mut broken = lint::check(&chain, &inventory.view(&name));
         // What stands between them is nobody's own, and leaves nothing that is sure to be lawful.
-        if !between.is_empty() && (!is_base || chain.steps.iter().any(|step| !is_of_frame(step))) {
+        if !between.is_empty() && (!is_base || chain.steps.iter().any(|step| !step.is_of_frame())) {
             broken.extend(between.iter().cloned());
         }
         if broken.is_empty() {
@@ -391,7 +387,7 @@ pub(crate) fn refuse_unlawful_chains(mut plan: Plan, inventory: &Inventory) -> P
         return plan;
     }
     let is_made_in_two = plan.is_made_in_two();
-    if plan.steps.iter().all(is_of_frame) {
+    if plan.steps.iter().all(Step::is_of_frame) {
         plan.steps.retain(|step| match step.action {
             Action::PostScript(_) | Action::Notify(_) => true,
             Action::PreScript(_) | Action::PlanAgain => is_made_in_two,

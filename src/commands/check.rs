@@ -4,7 +4,14 @@ use anyhow::Result;
 use backup::engine::check_config;
 use schema::inventory::UntrustedFile;
 
-use crate::{cli::Check, exit, out::Out, render, settings::Settings, style::shown};
+use crate::{
+    cli::Check,
+    exit,
+    out::Out,
+    render,
+    settings::Settings,
+    style::{printable, shown},
+};
 
 /// Validates a configuration and says so.
 pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Out) -> Result<u8> {
@@ -46,6 +53,9 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     tell_untrusted(&checked.untrusted, settings, out);
     if !settings.quiet && code == exit::DONE {
         out.print_data(&format!("{}: valid", shown(path)));
+        for line in planner::copies::copies_lines(&checked.copies) {
+            out.print_data(&printable(&line));
+        }
     }
     Ok(code)
 }

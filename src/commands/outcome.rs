@@ -89,7 +89,12 @@ fn show_not_begun_after(
     }
     let what = describe_cause(*cause);
     out.print_message(&format!("{what}: nothing was changed"));
-    for finding in report.findings.iter().filter(|one| !told.contains(one)) {
+    for (name, finding) in report.all_findings() {
+        if told.contains(finding) {
+            continue;
+        }
+        let named = name.map(|name| render::several::finding_of(name, finding));
+        let finding = named.as_ref().unwrap_or(finding);
         out.print_message(&render::report::finding_lines(
             finding,
             &settings.error_style,
@@ -135,13 +140,16 @@ fn record_not_begun(cause: NotBegun, report: &Report) -> bool {
     let Some(journal) = Journald::of_stderr() else {
         return false;
     };
-    let refuses = |finding: &&Finding| finding.severity == Severity::Refusal;
+    let refuses = |finding: &Finding| finding.severity == Severity::Refusal;
     // Where something is refused, notes and warnings are not why.
-    let is_refused = report.findings.iter().any(|one| refuses(&one));
-    let findings = report.findings.iter();
-    let because: Vec<&str> = findings
-        .filter(|finding| !is_refused || refuses(finding))
-        .map(|finding| finding.message.as_str())
+    let is_refused = report.all_findings().any(|(_, one)| refuses(one));
+    let because: Vec<String> = report
+        .all_findings()
+        .filter(|(_, finding)| !is_refused || refuses(finding))
+        .map(|(name, finding)| match name {
+            Some(name) => render::several::finding_of(name, finding).message,
+            None => finding.message.clone(),
+        })
         .collect();
     let text = format!("{}: {}", describe_cause(cause), because.join("; "));
     let level = match cause {

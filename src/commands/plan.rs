@@ -7,7 +7,8 @@ use backup::{
 };
 use chrono::{DateTime, FixedOffset};
 use executor::trust::NewFile;
-use schema::{config::DestinationName, plan::SavedPlan};
+use planner::copies::{copies_lines, count_copies};
+use schema::{Config, config::DestinationName, plan::SavedPlan};
 
 use crate::{
     cli::{At, Deletions, Graph, Plan},
@@ -17,6 +18,7 @@ use crate::{
     render,
     screen::Screen,
     settings::Settings,
+    style::printable,
 };
 
 /// Shows the plan of a run that is not to be: `--dry-run` of the verbs that run.
@@ -76,6 +78,9 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         None => {
             let (whole, style) = (settings.verbose, &settings.style);
             out.print_data(&render::plan::backup_plan(&plan, &inventory, whole, style));
+            for line in copies(engine.config()) {
+                out.print_data(&style.dim(printable(&line)));
+            }
         }
     }
     let code = exit::code_of_plan(&plan);
@@ -97,6 +102,15 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         return Ok(detailed_exit_code(arguments, &saved.plan, code));
     }
     Ok(detailed_exit_code(arguments, &plan, code))
+}
+
+/// How many copies there will be, where there is more than one place for them or somebody counts.
+fn copies(config: &Config) -> Vec<String> {
+    let several = !config.chains().is_empty() || !config.policy.is_none();
+    if !several {
+        return Vec::new();
+    }
+    copies_lines(&count_copies(config))
 }
 
 fn detailed_exit_code(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {

@@ -16,6 +16,7 @@ use schema::{
     config::AbsolutePath,
     escape,
     inventory::{UntrustedFile, UnusableSecret},
+    output::copies::Copies,
 };
 
 /// Why there is no configuration.
@@ -54,6 +55,8 @@ pub struct CheckedConfig {
     pub unsafe_secrets: Vec<UnusableSecret>,
     /// That databases are copied as files, as far as the last run saw any.
     pub databases: Option<Finding>,
+    /// How many copies there will be of each list of sources.
+    pub copies: Vec<Copies>,
     /// What a run will be refused for: others could change what it would run.
     pub untrusted: Vec<UntrustedFile>,
 }
@@ -132,6 +135,7 @@ pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, Conf
         no_credentials: missing_credentials(&config),
         no_container: super::containers::missing_container(&config),
         databases: databases(&config, state_dir),
+        copies: planner::copies::count_copies(&config),
         untrusted: untrusted(&config, state_dir),
     })
 }

@@ -60,15 +60,20 @@ impl Operation<'_> {
 
     /// The destination, which must be there.
     pub(super) fn destination_present(&self) -> Result<DestinationState> {
+        Ok(self.destination_and_store()?.0)
+    }
+
+    /// The same with it, open for reading, where it is set up.
+    pub(super) fn destination_and_store(&self) -> Result<(DestinationState, Option<Store>)> {
         let engine = self.engine;
         engine.require_local()?;
-        let destination = self.look_at_destination()?;
+        let (destination, store) = engine.look_with_store(RecordReading::Changed, self.context)?;
         let is_missing = engine.config.local.require_mount && !destination.mounted;
         if !destination.present || is_missing {
             let because = destination.absent_because.as_deref();
             return Err(engine.not_mounted(because, destination.absent_code));
         }
-        Ok(destination)
+        Ok((destination, store))
     }
 
     /// The destination, which must be there, and whose records this user may read.
@@ -76,6 +81,14 @@ impl Operation<'_> {
         let destination = self.destination_present()?;
         self.engine.require_records(&destination)?;
         Ok(destination)
+    }
+
+    /// The same with it, open for reading, which must be set up as well.
+    pub(super) fn records_and_store(&self) -> Result<(DestinationState, Store)> {
+        let (destination, store) = self.destination_and_store()?;
+        self.engine.require_records(&destination)?;
+        let store = store.map_or_else(|| self.engine.open_store_present(), Ok)?;
+        Ok((destination, store))
     }
 
     /// The snapshot on this destination that a person named.
@@ -95,17 +108,26 @@ impl Engine {
         reading: RecordReading,
         context: Context<'_>,
     ) -> Result<DestinationState> {
-        let mut found = self.scan_destination(reading, context)?;
-        self.recall_destination(&mut found)?;
-        Ok(found)
+        Ok(self.look_with_store(reading, context)?.0)
     }
 
-    /// Looks at the destination only.
+    /// The same with the destination itself, open for reading, where it is there and set up.
+    pub(super) fn look_with_store(
+        &self,
+        reading: RecordReading,
+        context: Context<'_>,
+    ) -> Result<(DestinationState, Option<Store>)> {
+        let (mut found, store) = self.scan_destination(reading, context)?;
+        self.recall_destination(&mut found, store.as_ref())?;
+        Ok((found, store))
+    }
+
+    /// Looks at the destination only; gives it, open for reading, where it is there and set up.
     pub(super) fn scan_destination(
         &self,
         reading: RecordReading,
         context: Context<'_>,
-    ) -> Result<DestinationState> {
+    ) -> Result<(DestinationState, Option<Store>)> {
         // Whoever may not read the state directory is told of it where it is needed.
         let state = self.state().ok().flatten();
         let index_of = |id: &str| match (&state, reading) {
@@ -115,24 +137,25 @@ impl Engine {
             }
         };
         let local = &self.config.local;
-        let (found, index) =
-            scan::scan_destination(local, &self.host_folder(), &index_of, context)?;
-        if let Some(state) = &state {
-            // It only spares work: where it cannot be kept, that is done again.
-            let _ = state.keep_record_index(&index);
-        }
-        Ok(found)
+        let found = scan::scan_destination(local, &self.host_folder(), &index_of, context)?;
+        let Some(state) = state else {
+            return Ok((found.state, found.store));
+        };
+        // It only spares work: where it cannot be kept, that is done again.
+        let _ = state.keep_record_index(&found.index);
+        let store = found.store.map(|store| state.with_kept_digests(store));
+        Ok((found.state, store))
     }
 
     /// Puts what is remembered of a destination that was looked at into what was found.
-    pub(super) fn recall_destination(&self, found: &mut DestinationState) -> Result<()> {
-        let store = match self.open_store() {
-            Err(error) if error.code == Some(FailureCode::InTheWay) => None,
-            store => store?,
-        };
+    pub(super) fn recall_destination(
+        &self,
+        found: &mut DestinationState,
+        store: Option<&Store>,
+    ) -> Result<()> {
         if let (Some(state), Some(store)) = (self.state().ok().flatten(), store) {
             memory::recognize_destination(&state, found)?;
-            memory::recall_damage(&state, &store, found)?;
+            memory::recall_damage(&state, store, found)?;
         }
         Ok(())
     }
@@ -221,7 +244,7 @@ impl Engine {
         let context = Context::silent(&stop);
         let none = |_: &str| RecordIndex::empty();
         let found = scan::scan_destination(&self.config.local, &self.host_folder(), &none, context);
-        let beside = found.map(|(found, _)| found.beside).unwrap_or_default();
+        let beside = found.map(|found| found.state.beside).unwrap_or_default();
         let names: Vec<&str> = beside
             .iter()
             .map(|one| one.folder.as_str())

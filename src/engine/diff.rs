@@ -75,9 +75,8 @@ impl Engine {
             observer,
             ..self.unlogged(&Silent)
         };
-        let destination = operation.destination_with_records()?;
+        let (destination, store) = operation.records_and_store()?;
         let mut before = operation.find_to_compare(&request.before, &destination)?;
-        let store = self.open_store_present()?;
         let path = request.path.as_deref();
         let path = path.map_or(StoredPath::root(), |path| {
             StoredPath::new(path.as_os_str().as_bytes())

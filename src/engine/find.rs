@@ -55,8 +55,7 @@ impl Engine {
         each: &mut dyn FnMut(FoundPath),
     ) -> Result<FindOutcome> {
         let operation = known.unlogged(&Silent);
-        let destination = operation.destination_with_records()?;
-        let store = known.open_store_present()?;
+        let (destination, store) = operation.records_and_store()?;
         let snapshots = destination.snapshots.iter();
         let ids: Vec<SnapshotId> = snapshots.map(|one| one.record.id).collect();
         let context = operation.context;

@@ -119,12 +119,14 @@ impl Operation<'_> {
     /// when snapshots are not those that were sealed.
     fn look_at_all_records(&self, memory: Option<&StateDir>) -> Result<DestinationState> {
         let engine = self.engine;
-        let mut found = engine.scan_destination(RecordReading::All, self.context)?;
-        if let (Some(state), Ok(Some(store))) = (memory, engine.open_store()) {
+        let (mut found, mut store) = engine.scan_destination(RecordReading::All, self.context)?;
+        if let (Some(state), Some(store)) = (memory, &mut store) {
             let records = found.snapshots.iter().map(|one| &one.record);
-            let _ = note_changed(state, &store, records, self.now);
+            let _ = note_changed(state, store, records, self.now);
+            // What was noted now is told at once.
+            state.read_kept_digests(store);
         }
-        engine.recall_destination(&mut found)?;
+        engine.recall_destination(&mut found, store.as_ref())?;
         Ok(found)
     }
 

@@ -213,14 +213,15 @@ impl Operation<'_> {
             None => request.wanted.part(),
         };
         let config = &self.engine.config;
-        let destination = InventoryScope::needs_destination(config)
-            .then(|| {
-                self.look_by(match request.to_run {
-                    true => RecordReading::ChangedAndKept,
-                    false => RecordReading::Changed,
-                })
-            })
+        let reading = match request.to_run {
+            true => RecordReading::ChangedAndKept,
+            false => RecordReading::Changed,
+        };
+        let looked = InventoryScope::needs_destination(config)
+            .then(|| self.engine.look_with_store(reading, self.context))
             .transpose()?;
+        let (destination, store) = looked.unzip();
+        let store = store.flatten();
         let is_away = destination
             .as_ref()
             .is_some_and(|found| destination_absence(config, found).is_some());
@@ -231,10 +232,10 @@ impl Operation<'_> {
             }
             (InventoryScope::Machine, found) => Ok((self.inventory_of(found)?, None)),
             (InventoryScope::Copies, Some(found)) => {
-                Ok((self.inventory_of_copies(found, request)?, None))
+                Ok((self.inventory_of_copies(found, store, request)?, None))
             }
             (InventoryScope::Whole, Some(found)) => {
-                let (inventory, survey) = self.whole_inventory(found, request, looks)?;
+                let (inventory, survey) = self.whole_inventory(found, store, request, looks)?;
                 // Where others are served, nothing is kept for a snapshot that is not made.
                 let is_kept = self.engine.of.is_none() || !is_away;
                 Ok((inventory, survey.filter(|_| is_kept)))
@@ -287,10 +288,10 @@ impl Operation<'_> {
     fn inventory_of_copies(
         &self,
         mut destination: DestinationState,
+        store: Option<Store>,
         request: InventoryRequest<'_>,
     ) -> Result<Inventory> {
         self.mark_unusable(&mut destination, request.unusable);
-        let store = self.engine.open_store()?;
         let newest = planner::choose_reference(&destination, self.now);
         let newest = store.as_ref().zip(newest);
         let newest = newest.map(|(store, newest)| (store, newest.record.id));
@@ -304,10 +305,10 @@ impl Operation<'_> {
     fn whole_inventory(
         &self,
         mut destination: DestinationState,
+        store: Option<Store>,
         request: InventoryRequest<'_>,
         looks: &mut Looks<'_>,
     ) -> Result<(Inventory, Option<Survey>)> {
-        let store = self.engine.open_store()?;
         if let Some(store) = &store {
             self.recheck_manifests(store, &mut destination)?;
         }

@@ -10,7 +10,7 @@ use chrono::{DateTime, FixedOffset};
 use executor::{
     Error,
     error::Result,
-    restore::{self, Choice, Request},
+    restore::{self, Choice, RecordedSnapshot, Request},
     store::Store,
     sys::{Dir, Kind},
 };
@@ -151,6 +151,7 @@ impl PreparedRestore {
 /// A snapshot that is open to be restored from.
 struct OpenSnapshot<'a> {
     store: &'a Store,
+    from: &'a RecordedSnapshot<'a>,
     named: &'a StoredSnapshot,
     home_folder: &'a str,
     tree: Dir,
@@ -158,13 +159,7 @@ struct OpenSnapshot<'a> {
 
 impl OpenSnapshot<'_> {
     fn has_path(&self, path: &Path) -> bool {
-        restore::has_path(
-            self.store,
-            self.named.id,
-            self.home_folder,
-            &self.tree,
-            path,
-        )
+        restore::has_path(self.from, self.home_folder, &self.tree, path)
     }
 
     /// Its tree, opened anew.
@@ -333,13 +328,13 @@ impl Engine {
 impl Operation<'_> {
     fn prepare_restore(&self, request: &RestoreRequest) -> Result<PreparedRestore> {
         let engine = self.engine;
-        let destination = self.destination_present()?;
+        let (destination, store) = self.destination_and_store()?;
         let named = self.snapshot_to_restore(request, &destination)?;
-        let store = engine
-            .open_store()?
+        let store = store
             .ok_or_else(|| Error::refused("nothing was ever backed up to this destination"))?;
         let snapshot = OpenSnapshot {
             store: &store,
+            from: &RecordedSnapshot::new(&store, named.id),
             named: &named,
             home_folder: &named.home_folder(),
             tree: open_tree(&store, &named)?,
@@ -384,8 +379,7 @@ impl Operation<'_> {
             return Ok(vec![step]);
         }
         let selections = restore::select_paths(
-            snapshot.store,
-            snapshot.named.id,
+            snapshot.from,
             snapshot.home_folder,
             &snapshot.tree,
             paths,
@@ -412,8 +406,7 @@ impl Operation<'_> {
         let target =
             std::path::absolute(target).map_err(|error| Error::io("look at", named, error))?;
         let request = Request {
-            store: snapshot.store,
-            snapshot: snapshot.named.id,
+            from: snapshot.from,
             home_folder: snapshot.home_folder,
             tree: snapshot.open_tree()?,
             path,

@@ -22,6 +22,12 @@ impl Engine {
     /// Fails if the destination or the state directory is there and cannot be read. Of several destinations,
     /// one that cannot be read is part of the answer.
     pub fn status(&self) -> Result<BackupStatus> {
+        let mut status = self.status_of_all()?;
+        status.copies = planner::copies::count_copies(&self.config);
+        Ok(status)
+    }
+
+    fn status_of_all(&self) -> Result<BackupStatus> {
         let named = self.named();
         if named.is_empty() {
             return self.own_status();

@@ -3,7 +3,7 @@
 //! Nothing here may look for anything or judge by what is not in the status.
 
 use chrono::TimeDelta;
-use planner::findings::code;
+use planner::{copies::copies_lines, findings::code};
 use schema::{
     Finding, RunResult, Severity, SnapshotId, Tier,
     health::HealthVerdict,
@@ -98,6 +98,14 @@ fn add_all(facts: &mut Facts<'_>, status: &BackupStatus) {
     add_health(facts, status);
     add_drill(facts, status);
     add_suspect(facts, status);
+    add_copies(facts, status);
+}
+
+/// How many copies there are, of what and where.
+fn add_copies(facts: &mut Facts<'_>, status: &BackupStatus) {
+    for line in copies_lines(&status.copies) {
+        facts.add("Copies", &printable(&line));
+    }
 }
 
 /// The last trial restore; of one that failed a finding tells.

@@ -1,4 +1,4 @@
-//! What a backup over sshfs asks of its server, counted there: each request is a round trip.
+//! What a backup and a restore over sshfs ask of their server, counted there: each request is a round trip.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -105,6 +105,21 @@ fn a_file_costs_no_more_requests_than_the_mount_itself_makes() {
     assert!(
         of(&verified, "lstat") <= files + 4 * FOLDERS + 60,
         "{verified:?}"
+    );
+
+    let target = world.path("restored");
+    let source = world.path("src");
+    let paths = [source.to_str().unwrap(), target.to_str().unwrap()];
+    world
+        .run(&["restore", "latest", paths[0], paths[1]])
+        .expect(0);
+    let restored = requests(&log);
+    assert!(of(&restored, "open") >= files, "{restored:?}");
+    // Besides the files: the records of two snapshots, and of one the manifest, once to plan and once to restore.
+    assert!(of(&restored, "open") <= files + 30, "{restored:?}");
+    assert!(
+        of(&restored, "lstat") <= files + 4 * FOLDERS + 120,
+        "{restored:?}"
     );
     drop(mounted);
 }

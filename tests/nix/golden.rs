@@ -93,7 +93,7 @@ fn forget_defaults(value: &mut Value, defaults: &Value) {
     };
     value.retain(|key, value| key == "version" || defaults.get(key) != Some(value));
     for (key, value) in value {
-        forget_defaults(value, &defaults[key]);
+        forget_defaults(value, defaults.get(key).unwrap_or(&Value::Null));
     }
 }
 

@@ -33,10 +33,8 @@ fn as_options(config: &Value) -> Value {
     options.as_object_mut().unwrap().remove("version");
     options["enable"] = json!(true);
     options["local"]["readableByUsers"] = json!(false);
-    let named = options["destinations"]
-        .as_object_mut()
-        .into_iter()
-        .flatten();
+    let named = options.get_mut("destinations");
+    let named = named.and_then(Value::as_object_mut).into_iter().flatten();
     for (_, destination) in named {
         destination["readableByUsers"] = json!(false);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use planner::{
     calendar::{Calendar, schedule_expression},
     check,
+    copies::{copies_lines, count_copies, find_gaps},
 };
 use schema::Config;
 use serde_json::{Value, json};
@@ -65,7 +66,8 @@ fn a_timer_elapses_when_the_program_thinks_that_a_backup_is_due() {
 }
 
 /// Options that only Nix knows, and keys that only JSON knows.
-const NIX_ONLY: [&str; 7] = [
+const NIX_ONLY: [&str; 8] = [
+    "copies",
     "enable",
     "package",
     "extraArgs",
@@ -176,7 +178,7 @@ fn enums_are_those_of_the_schema() {
         assert_eq!(values, &allowed, "{path}");
         seen += 1;
     }
-    assert_eq!(seen, 12);
+    assert_eq!(seen, 13);
 }
 
 #[test]
@@ -302,5 +304,68 @@ fn an_expression_that_the_module_refuses_never_elapses() {
     for expression in never {
         let calendar: Calendar = expression.parse().unwrap();
         assert_eq!(calendar.next_after(from), None, "{expression}");
+    }
+}
+
+/// Configurations whose copies are counted, with every way to lack one.
+fn counted() -> Vec<Value> {
+    let remote = |expire: &str| json!({ "type": "remote", "remote": "b2:x", "expire": expire });
+    let cloud = |mode: &str| json!({ "enable": true, "provider": "custom", "remote": "b2:y", "syncMode": mode });
+    let disk = |more: Value| {
+        let mut disk = json!({ "type": "disk", "mountPoint": "/mnt/usb" });
+        disk.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        disk
+    };
+    let mut all = Vec::new();
+    for policy in ["none", "3-2-1", "3-2-1-1-0"] {
+        for whole in [
+            json!({ "local": { "sources": [] } }),
+            json!({ "local": { "enable": true, "sources": ["/home", "/etc"] } }),
+            json!({ "local": { "enable": true }, "cloud": cloud("sync") }),
+            json!({ "local": { "enable": true }, "cloud": cloud("move") }),
+            json!({ "local": { "enable": true }, "destinations": { "b2": remote("here") } }),
+            json!({ "local": { "enable": true }, "destinations": { "b2": remote("never") },
+                "monitoring": { "drill": { "enable": true } } }),
+            json!({ "local": { "enable": true }, "monitoring": { "enable": false }, "destinations": {
+                "usb": disk(json!({ "offSite": true })), "off": disk(json!({ "enable": false })) } }),
+            json!({ "local": { "enable": true }, "monitoring": { "verifySubset": null }, "destinations": {
+                "photos": disk(json!({ "sources": ["/srv/photos", "/srv/films"] })),
+                "letters": disk(json!({ "sources": ["/home/ann/letters"] })),
+                "less": disk(json!({ "excludePatterns": ["*.mkv"] })),
+                "b2": remote("never") } }),
+        ] {
+            let mut whole = whole;
+            whole["policy"] = policy.into();
+            all.push(whole);
+        }
+    }
+    all
+}
+
+#[test]
+fn copies_are_counted_as_the_program_counts_them() {
+    let Some(nix) = Nix::find("copies_are_counted_as_the_program_counts_them") else {
+        return;
+    };
+    let read = |whole: Value| serde_json::from_value::<Config>(whole).unwrap();
+    let configs: Vec<Config> = counted().into_iter().map(read).collect();
+    let said = nix.eval("map (import ./nixos/copies.nix) data", &json!(configs));
+    for (config, said) in configs.iter().zip(said.as_array().unwrap()) {
+        let lines = copies_lines(&count_copies(config));
+        assert_eq!(said["lines"], json!(lines), "{config:#?}");
+        let problems = |gap: &Value| gap["problem"].clone();
+        let said: Vec<Value> = said["gaps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(problems)
+            .collect();
+        let gaps: Vec<String> = find_gaps(config)
+            .into_iter()
+            .map(|gap| gap.problem)
+            .collect();
+        assert_eq!(json!(said), json!(gaps), "{config:#?}");
     }
 }

@@ -94,6 +94,15 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "local.enable is false",
         ),
         (
+            json!({
+                "cloud": { "enable": true, "syncMode": "move", "configFile": "/etc/rclone.conf" },
+                "local": { "enable": true },
+                "policy": "3-2-1",
+            }),
+            "policy",
+            "\"3-2-1\", and 2 copies with the original, and 3 are demanded",
+        ),
+        (
             cloud(json!({ "provider": "custom" })),
             "cloud.remote",
             "not set",

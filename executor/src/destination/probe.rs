@@ -27,6 +27,7 @@ use crate::{
         distance::round_trip,
         open,
         stat::{Nanos, same_time},
+        subvolume::is_btrfs,
     },
     threads::start_scoped_thread,
     walk::{Visit, Walk},
@@ -118,7 +119,9 @@ fn remove_probe_folder(backup: &Dir) {
         let Ok(parent) = backup.again() else {
             return;
         };
-        if let Ok(inner) = backup.folder(OsStr::new(FOLDER)) {
+        if let Ok(inner) = backup.folder(OsStr::new(FOLDER))
+            && is_btrfs(&inner)
+        {
             let _ = probe_clones::remove_tried(&inner);
         }
         let nothing = schema::pattern::Excludes::default();

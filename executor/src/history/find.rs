@@ -83,7 +83,7 @@ pub fn find_versions(
         opened.push(match store.stored_manifest(*id) {
             Ok(StoredManifest::Segments(segments)) => {
                 let wanted = wanted_segments(&segments, search, &mut firsts);
-                manifests.push((segments, wanted.clone().collect()));
+                manifests.push((*segments, wanted.clone().collect()));
                 Opened::Segments(manifests.len() - 1, wanted)
             }
             Ok(StoredManifest::Whole(file)) => {

@@ -93,7 +93,7 @@ impl<'a> Lines<'a> {
                 });
                 Source::Segments {
                     next: next.map_err(io)?,
-                    segments,
+                    segments: *segments,
                     texts,
                     untouched: None,
                 }

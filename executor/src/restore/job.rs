@@ -3,13 +3,14 @@
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use rustix::io::Errno;
-use schema::{SnapshotId, StoredPath, StoredPathBuf, escape::display};
+use schema::{StoredPath, StoredPathBuf, escape::display};
 
 use super::{
     choice::Choice,
     item::RestoreItem,
     lookup::{self, FoundEntry},
     place::{self, RestoreTarget},
+    recorded::RecordedSnapshot,
     source::RestoreSource,
     vouching::{self, Vouching},
 };
@@ -18,7 +19,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Context, Stop},
     leases::LeasePatience,
-    manifest::{self, Reader, segments},
     names::StoredNames,
     store::Store,
     sys::{Dir, Kind, Stat, resolve},
@@ -28,7 +28,7 @@ use crate::{
 /// What is restored, and where to.
 pub(super) struct RestoreJob<'a> {
     pub(super) store: &'a Store,
-    pub(super) snapshot: Option<SnapshotId>,
+    pub(super) from: &'a RecordedSnapshot<'a>,
     /// Names that stand for others below what is restored.
     pub(super) names: Arc<StoredNames>,
     pub(super) found: FoundEntry,
@@ -45,8 +45,7 @@ pub(super) struct RestoreJob<'a> {
 impl<'a> RestoreJob<'a> {
     #[expect(clippy::too_many_arguments, reason = "all that a restore is about")]
     pub(super) fn new(
-        store: &'a Store,
-        snapshot: Option<SnapshotId>,
+        from: &'a RecordedSnapshot<'a>,
         folder: &str,
         tree: &Dir,
         path: StoredPathBuf,
@@ -57,13 +56,14 @@ impl<'a> RestoreJob<'a> {
     ) -> Result<Self> {
         choice.only.sort();
         choice.only.dedup();
-        let names = names_of(store, snapshot)?;
-        let found = lookup::find(tree, path, folder, &names, || manifest_of(store, snapshot))?;
+        let store = from.store;
+        let names = from.names()?;
+        let found = lookup::find(tree, path, folder, &names, || from.manifest())?;
         let place = place::inspect_target(target, store, through.iter().any(Vec::is_empty))?;
         place::check_kinds(&place, &found)?;
         Ok(Self {
             store,
-            snapshot,
+            from,
             names: Arc::new(names.below(&found.path)),
             found,
             place,
@@ -80,8 +80,8 @@ impl<'a> RestoreJob<'a> {
     /// # Errors
     /// A refusal if what is to be restored itself is not in the manifest; an interruption.
     pub(super) fn judged(mut self, stop: &Stop) -> Result<Self> {
-        self.vouching = Vouching::of(self.store, self.snapshot, stop)?;
-        vouching::check_listed(&self.found, manifest_of(self.store, self.snapshot)?)?;
+        self.vouching = Vouching::of(self.from, stop)?;
+        vouching::check_listed(&self.found, self.from.manifest()?)?;
         Ok(self)
     }
 
@@ -93,7 +93,7 @@ impl<'a> RestoreJob<'a> {
     }
 
     pub(super) fn source(&self, context: &Context<'_>) -> Result<RestoreSource> {
-        let manifest = manifest_of(self.store, self.snapshot)?;
+        let manifest = self.from.manifest()?;
         // Of some entries alone most folders are passed over.
         let is_tree = self
             .found
@@ -176,39 +176,6 @@ impl fmt::Display for ShownPath<'_> {
     fn fmt(&self, into: &mut fmt::Formatter<'_>) -> fmt::Result {
         into.write_str(&self.job.in_target(self.path))
     }
-}
-
-/// A snapshot's manifest; none for a snapshot without records or whose manifest is lost.
-pub(super) fn manifest_of(store: &Store, id: Option<SnapshotId>) -> Result<Option<Reader>> {
-    let Some(id) = id else {
-        return Ok(None);
-    };
-    let Some(records) = store.records(id)? else {
-        return Ok(None);
-    };
-    let look = |name: &str| {
-        let there = records.look(OsStr::new(name));
-        there.map_err(|error| store.io("look at", name, error))
-    };
-    if look(segments::FOLDER)?.is_none() && look(manifest::FILE_NAME)?.is_none() {
-        return Ok(None);
-    }
-    // A damaged one must not keep people from their files: the tree has metadata, too.
-    Ok(store.manifest(id).ok())
-}
-
-/// The names that stand for others in a snapshot.
-pub(super) fn names_of(store: &Store, id: Option<SnapshotId>) -> Result<StoredNames> {
-    let Some(id) = id else {
-        return Ok(StoredNames::default());
-    };
-    // Nearly every snapshot has none, and its record says so.
-    if matches!(store.record(id), Ok(Some(record)) if record.totals.renamed == 0) {
-        return Ok(StoredNames::default());
-    }
-    let manifest = manifest_of(store, Some(id))?;
-    let names = manifest.map(|manifest| StoredNames::read(manifest).unwrap_or_default());
-    Ok(names.unwrap_or_default())
 }
 
 /// What the names of one file share: the manifest's number, or else the inode.

@@ -20,6 +20,7 @@ mod naming;
 mod paths;
 mod place;
 mod read_back;
+mod recorded;
 mod restorer;
 mod rights;
 mod room;
@@ -36,7 +37,6 @@ use std::{
 };
 
 use schema::{
-    SnapshotId,
     escape::{escape, unescape},
     journal::Outcome,
     plan::RestoreStep,
@@ -44,10 +44,11 @@ use schema::{
 
 pub use choice::Choice;
 pub use paths::{Selection, select_paths};
+pub use recorded::RecordedSnapshot;
 pub use room::check_room;
 pub use tally::without_foretold;
 
-use job::{RestoreJob, manifest_of, names_of};
+use job::RestoreJob;
 
 use crate::{
     error::{Error, Result},
@@ -58,10 +59,8 @@ use crate::{
 
 /// What a person wants restored.
 pub struct Request<'a> {
-    /// The destination.
-    pub store: &'a Store,
     /// The snapshot.
-    pub snapshot: Option<SnapshotId>,
+    pub from: &'a RecordedSnapshot<'a>,
     /// The folder that holds it, relative to the host's folder, such as `daily/<id>`.
     pub home_folder: &'a str,
     /// The snapshot's tree.
@@ -94,8 +93,7 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
     }
     let target = absolute_target(request.target)?;
     let job = RestoreJob::new(
-        request.store,
-        request.snapshot,
+        request.from,
         request.home_folder,
         &request.tree,
         lookup::clean_path(request.path)?,
@@ -107,7 +105,7 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
     .judged(context.stop)?;
     let totals = scan::scan_target(&job, true, context)?;
     Ok(RestoreStep {
-        snapshot: request.snapshot,
+        snapshot: request.from.id,
         folder: request.home_folder.to_owned(),
         path: escape(&job.found.path),
         only: job.choice.only.iter().map(|name| escape(name)).collect(),
@@ -133,23 +131,10 @@ pub fn plan_restore(request: &Request<'_>, context: &Context<'_>) -> Result<Rest
 
 /// Whether a snapshot has something at a path.
 #[must_use]
-pub fn has_path(
-    store: &Store,
-    snapshot: Option<SnapshotId>,
-    home_folder: &str,
-    tree: &Dir,
-    path: &Path,
-) -> bool {
-    let manifest = || manifest_of(store, snapshot);
+pub fn has_path(from: &RecordedSnapshot<'_>, home_folder: &str, tree: &Dir, path: &Path) -> bool {
     let find = || {
-        let names = names_of(store, snapshot)?;
-        lookup::find(
-            tree,
-            lookup::clean_path(path)?,
-            home_folder,
-            &names,
-            manifest,
-        )
+        let (clean, names) = (lookup::clean_path(path)?, from.names()?);
+        lookup::find(tree, clean, home_folder, &names, || from.manifest())
     };
     find().is_ok()
 }
@@ -176,9 +161,9 @@ pub fn run_restore_step(
     }
     let path = lookup::clean_path(Path::new(OsStr::from_bytes(&path)))?;
     let tree = open_snapshot_tree(store, &step.folder)?;
+    let from = RecordedSnapshot::new(store, step.snapshot);
     let job = RestoreJob::new(
-        store,
-        step.snapshot,
+        &from,
         &step.folder,
         &tree,
         path,

@@ -11,15 +11,11 @@ use std::{
 
 use schema::{SnapshotId, StoredPathBuf, escape::display, pattern::Excludes};
 
-use super::{
-    job::{manifest_of, names_of},
-    lookup,
-};
+use super::{lookup, recorded::RecordedSnapshot};
 use crate::{
     error::{Error, Result},
     event::Context,
     history::Search,
-    store::Store,
     survey::Bounds,
     sys::Dir,
     walk::{Visit, Walk},
@@ -46,8 +42,7 @@ pub struct Selection {
 /// A refusal if one of them means nothing, if two would get the same name in one target, or if
 /// there are too many folders.
 pub fn select_paths(
-    store: &Store,
-    snapshot: Option<SnapshotId>,
+    from: &RecordedSnapshot<'_>,
     home_folder: &str,
     tree: &Dir,
     paths: &[PathBuf],
@@ -55,8 +50,7 @@ pub fn select_paths(
     context: &Context<'_>,
 ) -> Result<Vec<Selection>> {
     let searched = Searched {
-        store,
-        snapshot,
+        from,
         home_folder,
         tree,
         context,
@@ -118,8 +112,7 @@ fn is_pattern(path: &Path) -> bool {
 
 /// A snapshot in which paths are looked for.
 struct Searched<'a> {
-    store: &'a Store,
-    snapshot: Option<SnapshotId>,
+    from: &'a RecordedSnapshot<'a>,
     home_folder: &'a str,
     tree: &'a Dir,
     context: &'a Context<'a>,
@@ -129,12 +122,12 @@ impl Searched<'_> {
     /// All that paths and patterns mean.
     fn find_meant(&self, paths: &[PathBuf]) -> Result<BTreeSet<StoredPathBuf>> {
         let home_folder = self.home_folder;
-        let names = names_of(self.store, self.snapshot)?;
+        let names = self.from.names()?;
         let mut meant: BTreeSet<StoredPathBuf> = BTreeSet::new();
         for path in paths {
             let clean = lookup::clean_path(path)?;
             let found = lookup::find(self.tree, clean.clone(), home_folder, &names, || {
-                manifest_of(self.store, self.snapshot)
+                self.from.manifest()
             });
             match found {
                 Ok(_) if clean.is_empty() => {
@@ -172,8 +165,8 @@ impl Searched<'_> {
         let start = pattern.iter().position(|byte| *byte != b'/');
         let anchored = [b"/", &pattern[start.unwrap_or(pattern.len())..]].concat();
         let search = Search::pattern(&anchored).map_err(|fault| refused(&fault.to_string()))?;
-        if manifest_of(self.store, self.snapshot)?.is_some()
-            && let Some(id) = self.snapshot
+        if self.from.manifest()?.is_some()
+            && let Some(id) = self.from.id
         {
             return self.match_manifest(id, &search);
         }
@@ -182,7 +175,7 @@ impl Searched<'_> {
 
     /// All paths of a manifest that a pattern means.
     fn match_manifest(&self, id: SnapshotId, search: &Search) -> Result<Vec<StoredPathBuf>> {
-        let store = self.store;
+        let store = self.from.store;
         let mut found = Vec::new();
         let mut chunks = store.manifest_text(id)?;
         let mut fault = None;

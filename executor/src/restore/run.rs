@@ -172,11 +172,11 @@ impl Restorer<'_> {
     fn end(&mut self) {
         self.context.observer.event(Event::Progress(self.progress));
         self.tally.notes.extend(self.source.unknown.note());
-        let because = self.source.manifest_fault().map(str::to_owned).or_else(|| {
-            let id = self.job.snapshot?;
-            self.job.store.records(id).ok()??;
-            self.job.store.manifest(id).err().map(|error| error.message)
-        });
+        let because = self
+            .source
+            .manifest_fault()
+            .map(str::to_owned)
+            .or_else(|| self.job.from.why_unreadable());
         let message = match (because, &self.job.vouching) {
             (Some(because), _) => format!(
                 "the snapshot's manifest is damaged, so content was not checked and metadata is as the destination holds it: {because}"

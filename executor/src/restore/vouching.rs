@@ -4,17 +4,17 @@
 //! What gives somebody rights (devices, set-id bits, capabilities) comes back only if the manifest
 //! that was sealed lists it, or if a person asks for it.
 
-use schema::{SnapshotId, record::Engine};
+use schema::record::Engine;
 
 use super::{
     item::{RestoreItem, Rights},
     lookup::FoundEntry,
+    recorded::RecordedSnapshot,
 };
 use crate::{
     error::{Error, Result},
     event::Stop,
     manifest::{Cursor, Reader},
-    store::Store,
     sys::{Kind, attributes::Attributes},
     verify::compare::is_right,
 };
@@ -39,19 +39,18 @@ impl Vouching {
     ///
     /// # Errors
     /// An interruption.
-    pub(super) fn of(store: &Store, id: Option<SnapshotId>, stop: &Stop) -> Result<Self> {
-        let record = id.map(|id| (id, store.record(id)));
-        let Some((id, Ok(Some(record)))) = record else {
+    pub(super) fn of(from: &RecordedSnapshot<'_>, stop: &Stop) -> Result<Self> {
+        let (Some(id), Some(record)) = (from.id, from.record()) else {
             return Ok(Self::Unknown);
         };
         if record.id != id {
             return Ok(Self::Unknown);
         }
-        if let Some(because) = store.manifest_fault(&record, stop)? {
+        if let Some(because) = from.manifest_fault(record, stop)? {
             return Ok(Self::Differs(because));
         }
         let of_tree = record.engine == Engine::Adopted || record.manifest_rebuilt_at.is_some();
-        Ok(if of_tree || !store.is_known(id) {
+        Ok(if of_tree || !from.store.is_known(id) {
             Self::Unknown
         } else {
             Self::Sealed

@@ -37,11 +37,13 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions for all destinations that have steps in a plan.
+    /// Sessions for all destinations that have steps in a plan. Steps of nobody are of the destination
+    /// whose view the state directory is: what is done there alone has no chains.
     pub(super) fn new(state: &StateDir, plan: &Plan) -> Self {
         let named = plan.steps.iter().map(|step| step.of.clone());
         let all = named.chain([None]).map(|of| {
-            let session = Session::new(state.of_destination(of.as_ref()), plan, of.as_ref());
+            let own = state.of_destination(of.as_ref().or(state.of.as_ref()));
+            let session = Session::new(own, plan, of.as_ref());
             (of, session)
         });
         Self {

@@ -7,17 +7,18 @@ use schema::{
     FailureCode, SnapshotId,
     config::Local,
     escape,
-    inventory::{DestinationState, Leftover, NeighbourHost},
+    inventory::{DestinationState, InTheWay, Leftover, NeighbourHost},
     record::{Capabilities, RotationRecord},
 };
 
 use super::{
     lost::lost_snapshots,
-    tiers::{in_the_way, scan_tiers},
+    tiers::{in_the_way, list_tiers, scan_tiers},
 };
 use crate::{
     error::{Result, failure_code, system_reason},
     event::Context,
+    side_by_side::{both, with_each},
     state_dir::RecordIndex,
     store::{BACKUP, LATEST, PARTIAL, RecordRoom, SNAPSHOTS, Store, TRASH},
     survey::Bounds,
@@ -32,6 +33,17 @@ use crate::{
     walk::{Visit, Walk},
 };
 
+/// A destination that was looked at.
+#[derive(Debug)]
+pub struct ScannedDestination {
+    /// What was found.
+    pub state: DestinationState,
+    /// The index of its records, with what was read beside it.
+    pub index: RecordIndex,
+    /// It, open as it was looked at; none where it is not there or not set up.
+    pub store: Option<Store>,
+}
+
 /// Looks at the destination of a configuration.
 ///
 /// `index` gives the index of a destination's records by its id; what was read beside it is noted there.
@@ -43,19 +55,24 @@ pub fn scan_destination(
     folder: &str,
     index: &dyn Fn(&str) -> RecordIndex,
     context: Context<'_>,
-) -> Result<(DestinationState, RecordIndex)> {
+) -> Result<ScannedDestination> {
     let mut used = RecordIndex::empty();
-    let state = scan_with(local, folder, (index, &mut used), context)?;
-    Ok((state, used))
+    let mut state = DestinationState::absent(local.mount_point.clone());
+    let store = scan_with(local, folder, (index, &mut used), &mut state, context)?;
+    Ok(ScannedDestination {
+        state,
+        index: used,
+        store,
+    })
 }
 
 fn scan_with(
     local: &Local,
     folder: &str,
     index: (&dyn Fn(&str) -> RecordIndex, &mut RecordIndex),
+    state: &mut DestinationState,
     context: Context<'_>,
-) -> Result<DestinationState> {
-    let mut state = DestinationState::absent(local.mount_point.clone());
+) -> Result<Option<Store>> {
     let host_folder = format!(
         "{}/{folder}",
         local.mount_point.as_str().trim_end_matches('/')
@@ -76,30 +93,30 @@ fn scan_with(
             let error = io::Error::from(error);
             state.absent_code = failure_code(&error);
             state.absent_because = Some(system_reason(&error));
-            return Ok(state);
+            return Ok(None);
         }
     };
-    scan_mount(&mut state, &resolved, &dir, &stat);
+    scan_mount(state, &resolved, &dir, &stat);
     // What stands on the root disk below an unmounted mount point is not the destination.
     if local.require_mount && !state.mounted {
-        return Ok(state);
+        return Ok(None);
     }
     let store = match Store::open(&dir, local.mount_point.as_str(), folder) {
         Ok(Some(store)) => store,
         Ok(None) => {
             state.beside = scan_neighbours(&dir, local.mount_point.as_str());
-            return Ok(state);
+            return Ok(None);
         }
         Err(error) if error.code == Some(FailureCode::InTheWay) => {
             state.record_fault = Some(error.message);
             state.record_fault_code = error.code;
-            return Ok(state);
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
     state.user_view = view(Some(&store.root));
-    scan_store(&store, &mut state, index, context)?;
-    Ok(state)
+    scan_store(&store, state, index, context)?;
+    Ok(Some(store))
 }
 
 /// What is mounted there, and how much it holds.
@@ -129,7 +146,12 @@ fn scan_store(
     (index_of, index): (&dyn Fn(&str) -> RecordIndex, &mut RecordIndex),
     context: Context<'_>,
 ) -> Result<()> {
-    match store.destination() {
+    let at_once = context.questions_at_once(&store.root);
+    let apart = at_once > 1;
+    let (record, listed) = both(apart, || store.destination(), &|| {
+        list_tiers(store, at_once)
+    });
+    match record {
         Ok(record) => state.record = record,
         Err(error) => {
             state.record_fault = Some(error.message);
@@ -139,23 +161,44 @@ fn scan_store(
     if let Some(record) = &state.record {
         *index = index_of(&record.id);
     }
-    scan_tiers(store, state, index, RecordRoom::default());
-    match store.rotation() {
+    let scan = || scan_tiers(store, listed, state, index, RecordRoom::default(), at_once);
+    let look_around = || {
+        let latest = || store.root.read_symlink(OsStr::new(LATEST)).ok();
+        both(apart, || store.rotation(), &latest)
+    };
+    let look_at_areas = || {
+        let areas: &[&str] = if store.closed { &[] } else { &[PARTIAL, TRASH] };
+        with_each(areas, at_once, &|area| scan_leftovers(store, area, context))
+    };
+    let scan = || both(apart, scan, &look_around);
+    let (((), (rotation, latest)), areas) = both(apart, scan, &look_at_areas);
+    match rotation {
         Ok(rotation) => state.rotation = rotation,
         Err(error) => {
             state.rotation = after_newest(state);
             state.rotation_fault = Some(error.message);
         }
     }
-    state.latest = match store.root.read_symlink(OsStr::new(LATEST)) {
-        Ok(target) => Some(escape::display(bytes(&target))),
-        Err(_) => None,
-    };
+    state.latest = latest.map(|target| escape::display(bytes(&target)));
     if store.closed {
         return Ok(());
     }
-    state.partial = scan_leftovers(store, PARTIAL, state, context)?;
-    state.trash = scan_leftovers(store, TRASH, state, context)?;
+    let has_snapshots = !state.snapshots.is_empty();
+    let mut areas = areas.into_iter().map(|area| {
+        let area = area?;
+        state.in_the_way.extend(area.in_the_way);
+        let left = area.leftovers.into_iter().map(|(mut left, is_clone)| {
+            // A clone shares with others what nobody can tell: it is not counted on.
+            if has_snapshots && is_clone {
+                left.bytes = 0;
+            }
+            left
+        });
+        Ok(left.collect())
+    });
+    let partial = areas.next().transpose()?;
+    let trash = areas.next().transpose()?;
+    (state.partial, state.trash) = (partial.unwrap_or_default(), trash.unwrap_or_default());
     let standing = state.snapshots.iter().map(|one| one.record.id);
     state.lost = lost_snapshots(store, &standing.collect()).unwrap_or_default();
     if let Err(error) = store.backup.folder(OsStr::new(SNAPSHOTS))
@@ -200,36 +243,39 @@ fn after_newest(state: &DestinationState) -> Option<RotationRecord> {
     })
 }
 
+/// What is left in `partial` or `trash`.
+#[derive(Default)]
+struct Area {
+    /// Each with whether it is a clone.
+    leftovers: Vec<(Leftover, bool)>,
+    in_the_way: Option<InTheWay>,
+}
+
 /// The trees in `partial` or `trash` with what they hold for themselves.
-fn scan_leftovers(
-    store: &Store,
-    area: &str,
-    state: &mut DestinationState,
-    context: Context<'_>,
-) -> Result<Vec<Leftover>> {
+fn scan_leftovers(store: &Store, area: &str, context: Context<'_>) -> Result<Area> {
     let opened = store.backup.folder(OsStr::new(area));
     let (names, dir) = match opened.and_then(|dir| Ok((dir.names()?, dir))) {
         Ok(found) => found,
-        Err(Errno::NOENT) => return Ok(Vec::new()),
+        Err(Errno::NOENT) => return Ok(Area::default()),
         Err(error) => {
             let path = format!("{BACKUP}/{area}");
-            let found = in_the_way(&store.backup, area, &path, error);
-            state.in_the_way.push(found);
-            return Ok(Vec::new());
+            return Ok(Area {
+                in_the_way: Some(in_the_way(&store.backup, area, &path, error)),
+                ..Area::default()
+            });
         }
     };
     let mut leftovers = Vec::new();
     for name in names {
         if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-            let mut left = measure_leftover(id, &dir, &name, context)?;
-            // A clone shares with others what nobody can tell: it is not counted on.
-            if !state.snapshots.is_empty() && matches!(dir.subvolume(&name), Ok(Some(_))) {
-                left.bytes = 0;
-            }
-            leftovers.push(left);
+            let left = measure_leftover(id, &dir, &name, context)?;
+            leftovers.push((left, matches!(dir.subvolume(&name), Ok(Some(_)))));
         }
     }
-    Ok(leftovers)
+    Ok(Area {
+        leftovers,
+        in_the_way: None,
+    })
 }
 
 /// Bytes on disk and entries of a tree, without what other trees share and what cannot be removed.

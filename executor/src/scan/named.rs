@@ -10,7 +10,10 @@ use schema::{
     inventory::{DestinationState, NeighbourHost},
 };
 
-use super::{destination::scan_neighbours, tiers::scan_tiers};
+use super::{
+    destination::scan_neighbours,
+    tiers::{list_tiers, scan_tiers},
+};
 use crate::{
     error::Result,
     state_dir::RecordIndex,
@@ -50,7 +53,8 @@ pub fn scan_names(
         Some(index) => {
             let record = store.destination()?;
             let mut index = record.map_or_else(RecordIndex::empty, |record| index(&record.id));
-            scan_tiers(store, &mut state, &mut index, RecordRoom::of_outlines());
+            let (listed, room) = (list_tiers(store, 1), RecordRoom::of_outlines());
+            scan_tiers(store, listed, &mut state, &mut index, room, 1);
         }
         None => scan_folders(store, &mut state)?,
     }

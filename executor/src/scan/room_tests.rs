@@ -7,7 +7,7 @@ use schema::{
 };
 use serde_json::{Value, json};
 
-use super::tiers::scan_tiers;
+use super::tiers::{list_tiers, scan_tiers};
 use crate::{
     state_dir::RecordIndex,
     store::{RecordRoom, Store},
@@ -65,16 +65,22 @@ fn where_there_is_no_room_for_all_records_the_oldest_do_not_say_what_they_share(
     let mount = resolve(temporary.path()).unwrap().folder().unwrap();
     let store = Store::open(&mount, path, "host").unwrap().unwrap();
     let mount_point: AbsolutePath = path.parse().unwrap();
-    let look = |room: RecordRoom| {
+    let look_with = |room: RecordRoom, at_once: usize| {
         let mut state = DestinationState::absent(mount_point.clone());
-        scan_tiers(&store, &mut state, &mut RecordIndex::empty(), room);
+        let (listed, mut index) = (list_tiers(&store, 1), RecordIndex::empty());
+        scan_tiers(&store, listed, &mut state, &mut index, room, at_once);
         assert_eq!(state.unmanaged, []);
         state.snapshots
     };
+    let look = |room| look_with(room, 1);
     let whole = look(RecordRoom::default());
+    // Read side by side or one after the other, it is the same.
+    assert_eq!(look_with(RecordRoom::default(), 2), whole);
     assert!(whole.iter().all(|one| one.record.tells_shares()));
     // Room for the three newest, of which that one is the longest.
-    let found = look(RecordRoom::for_whole(sizes[6..].iter().sum()));
+    let room = || RecordRoom::for_whole(sizes[6..].iter().sum());
+    let found = look(room());
+    assert_eq!(look_with(room(), 3), found);
     assert_eq!(found.len(), whole.len());
     for (day, (found, whole)) in (1..).zip(found.into_iter().zip(whole)) {
         let mut expected = whole;

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    manifest::{Cursor, Entry, Looks, Reader},
+    manifest::{Cursor, Entry, FoundLooks, Looks, Reader},
     survey::{
         Content, Encountered, GoneSearch, HoleBudget, Moves, Search, Stretch, StretchSearch,
         StretchedManifest, Untouched, WalkEvent, excess_holes,
@@ -253,14 +253,7 @@ impl Tally<'_, '_> {
             WalkEvent::Encountered(Encountered::Enter(stat)) => {
                 self.here.truncate(self.prefix.len());
                 self.here.push(path);
-                let (search, gone) = (&mut *self.search, &mut *self.gone);
-                let mut missed = |entry: &Entry| {
-                    search.gone(entry.into());
-                    gone.missed(&entry.path, entry.into());
-                };
-                let found = basis
-                    .find_looks(&self.here, &mut missed)
-                    .map_err(unreadable_manifest)?;
+                let found = find_looks(basis, &self.here, self.search, self.gone)?;
                 let line = found
                     .as_ref()
                     .and_then(|found| untouched.line_of(found, stat));
@@ -323,17 +316,11 @@ impl Tally<'_, '_> {
         };
         self.here.truncate(self.prefix.len());
         self.here.push(path);
-        let (search, gone) = (&mut *self.search, &mut *self.gone);
-        let mut missed = |entry: &Entry| {
-            search.gone(entry.into());
-            gone.missed(&entry.path, entry.into());
-        };
-        let found = basis.find_looks(&self.here, &mut missed);
-        if let Some(found) = found.map_err(unreadable_manifest)? {
-            search.gone(found.looks);
+        if let Some(found) = find_looks(basis, &self.here, self.search, self.gone)? {
+            self.search.gone(found.looks);
         }
         basis
-            .pass_content(&self.here, &mut |entry| search.gone(entry.into()))
+            .pass_content(&self.here, &mut |entry| self.search.gone(entry.into()))
             .map_err(unreadable_manifest)
     }
 
@@ -362,14 +349,8 @@ impl Tally<'_, '_> {
             Some(basis) => {
                 self.here.truncate(self.prefix.len());
                 self.here.push(path);
+                let found = find_looks(basis, &self.here, self.search, self.gone)?;
                 let (search, gone) = (&mut *self.search, &mut *self.gone);
-                let mut missed = |entry: &Entry| {
-                    search.gone(entry.into());
-                    gone.missed(&entry.path, entry.into());
-                };
-                let found = basis
-                    .find_looks(&self.here, &mut missed)
-                    .map_err(unreadable_manifest)?;
                 if let (Some(found), Some(untouched)) = (&found, &mut self.untouched) {
                     line = untouched.line_of(found, stat);
                 }
@@ -456,6 +437,22 @@ impl Tally<'_, '_> {
         }
         left_out
     }
+}
+
+/// How the basis' entry at a path looked; what it has before that and the walk did not meet is missed.
+fn find_looks<'b>(
+    basis: &'b mut Cursor,
+    path: &StoredPath,
+    search: &mut Search,
+    gone: &mut GoneSearch,
+) -> Result<Option<FoundLooks<'b>>> {
+    let mut missed = |entry: &Entry| {
+        search.gone(entry.into());
+        gone.missed(&entry.path, entry.into());
+    };
+    basis
+        .find_looks(path, &mut missed)
+        .map_err(unreadable_manifest)
 }
 
 /// A path relative to the source that it belongs to, by that one's place among a source and those within it.

@@ -16,52 +16,95 @@ use schema::{
 
 use crate::{
     error::{failure_code, system_reason},
+    side_by_side::with_each,
     state_dir::{Beside, RecordIndex},
-    store::{AllRecords, LATEST, RecordRoom, Records, SNAPSHOT_FILE, Store, record_path},
+    store::{
+        AllRecords, EarlyRecords, FoundRecords, LATEST, RecordRoom, SNAPSHOT_FILE, Store,
+        record_path,
+    },
     sys::{Dir, Kind, Listed, Stat, bytes},
 };
 
-/// What stands in the tiers: snapshots, links and what others made.
+/// The names in the tiers, each with what it stands for; why it cannot be listed, of a tier that cannot.
+pub(super) type ListedTiers = Vec<(Tier, Result<Vec<TierEntry>, Errno>)>;
+
+/// A name in a tier.
+#[derive(Debug)]
+pub(super) struct TierEntry {
+    name: OsString,
+    id: Option<SnapshotId>,
+    kind: Kind,
+    /// Of a symlink where it leads, if that can be read.
+    target: Option<OsString>,
+}
+
+/// Lists the tiers, with so many questions at once.
+pub(super) fn list_tiers(store: &Store, at_once: usize) -> ListedTiers {
+    let listed = with_each(&Tier::ALL, at_once, &|tier| {
+        let dir = store.root.folder(OsStr::new(tier.folder()))?;
+        let mut listed = dir.list_once()?;
+        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let entries = with_each(&listed, at_once, &|one| look_at_entry(&dir, one));
+        Ok(entries.into_iter().flatten().collect())
+    });
+    Tier::ALL.into_iter().zip(listed).collect()
+}
+
+/// What has a name in a tier's folder; none if it is gone.
+fn look_at_entry(dir: &Dir, one: &Listed) -> Option<TierEntry> {
+    let name = &one.name;
+    let id = name.to_str().and_then(|name| name.parse().ok());
+    // What the folder says of it is not asked again.
+    let kind = match one.is_folder() {
+        true => Kind::Folder,
+        false => dir.stat(name).ok()?.kind,
+    };
+    let is_link = id.is_some() && kind == Kind::Symlink;
+    Some(TierEntry {
+        name: name.clone(),
+        id,
+        kind,
+        target: is_link.then(|| dir.read_symlink(name).ok()).flatten(),
+    })
+}
+
+/// What stands in the tiers that were listed: snapshots, links and what others made.
 pub(super) fn scan_tiers(
     store: &Store,
+    listed: ListedTiers,
     state: &mut DestinationState,
     index: &mut RecordIndex,
     room: RecordRoom,
+    at_once: usize,
 ) {
+    let records = store.all_records();
     let mut scan = TierScan {
         store,
-        records: store.all_records(),
-        index,
+        records: &records,
         room,
         seen: BTreeSet::new(),
         state,
     };
     let mut folders: Vec<(Option<SnapshotId>, Tier, OsString)> = Vec::new();
-    for tier in Tier::ALL {
-        let opened = store.root.folder(OsStr::new(tier.folder()));
-        let listed = opened.and_then(|dir| Ok((dir.list_once()?, dir)));
-        let (mut listed, dir) = match listed {
-            Ok(found) => found,
-            Err(Errno::NOENT) => continue,
+    for (tier, entries) in listed {
+        match entries {
+            Ok(entries) => {
+                let found = entries.into_iter();
+                folders.extend(found.filter_map(|one| scan.scan_entry(tier, one)));
+            }
+            Err(Errno::NOENT) => {}
             Err(error) => {
                 let found = in_the_way(&store.root, tier.folder(), tier.folder(), error);
                 scan.state.in_the_way.push(found);
-                continue;
-            }
-        };
-        listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        for one in listed {
-            let id = one.name.to_str().and_then(|name| name.parse().ok());
-            if scan.scan_entry(tier, &dir, &one, id) {
-                folders.push((id, tier, one.name));
             }
         }
     }
     // The newest first: there is room for what their records say.
     folders.sort_by_key(|(id, ..)| Reverse(*id));
-    for (id, tier, name) in folders {
-        scan.scan_folder(tier, &name, id);
-    }
+    let id_of = |(id, ..): &(Option<SnapshotId>, Tier, OsString)| *id;
+    records.read_each(&folders, id_of, index, at_once, |folder, early, index| {
+        scan.scan_folder(folder, early, index);
+    });
     let latest = store.root.look(OsStr::new(LATEST)).ok().flatten();
     if let Some(stat) = latest.filter(|stat| stat.kind != Kind::Symlink) {
         state.in_the_way.push(InTheWay {
@@ -80,52 +123,51 @@ pub(super) fn scan_tiers(
 /// A pass through the tiers.
 struct TierScan<'a> {
     store: &'a Store,
-    records: AllRecords<'a>,
-    index: &'a mut RecordIndex,
+    records: &'a AllRecords<'a>,
     room: RecordRoom,
     /// Snapshots that were found in a tier already.
     seen: BTreeSet<SnapshotId>,
     state: &'a mut DestinationState,
 }
 
-impl TierScan<'_> {
-    /// Adds what has a name in a tier's folder; true for a folder, which is left to
+impl<'a> TierScan<'a> {
+    /// Adds what has a name in a tier's folder; gives a folder back, which is left to
     /// [`Self::scan_folder`].
-    fn scan_entry(&mut self, tier: Tier, dir: &Dir, one: &Listed, id: Option<SnapshotId>) -> bool {
-        let name = one.name.as_os_str();
-        // What the folder says of it is not asked again.
-        let kind = match one.is_folder() {
-            true => Kind::Folder,
-            false => match dir.stat(name) {
-                Ok(stat) => stat.kind,
-                Err(_) => return false,
-            },
-        };
-        match (id, kind) {
-            (_, Kind::Folder) => return true,
+    fn scan_entry(
+        &mut self,
+        tier: Tier,
+        one: TierEntry,
+    ) -> Option<(Option<SnapshotId>, Tier, OsString)> {
+        match (one.id, one.kind) {
+            (id, Kind::Folder) => return Some((id, tier, one.name)),
             (Some(id), Kind::Symlink) => {
-                if let Ok(target) = dir.read_symlink(name) {
-                    self.state.links.push(TierLink {
-                        tier,
-                        id,
-                        target: escape::display(bytes(&target)),
-                    });
-                }
+                let target = one.target.as_ref();
+                self.state.links.extend(target.map(|target| TierLink {
+                    tier,
+                    id,
+                    target: escape::display(bytes(target)),
+                }));
             }
             (Some(_), kind) => self.state.in_the_way.push(InTheWay {
-                path: format!("{tier}/{}", escape::display(bytes(name))),
+                path: format!("{tier}/{}", escape::display(bytes(&one.name))),
                 what: kind_of_entry(kind).to_owned(),
                 code: None,
             }),
             (None, _) => {}
         }
-        false
+        None
     }
 
     /// Adds a folder as a snapshot, or as one that others made.
-    fn scan_folder(&mut self, tier: Tier, name: &OsStr, id: Option<SnapshotId>) {
+    fn scan_folder(
+        &mut self,
+        (id, tier, name): &(Option<SnapshotId>, Tier, OsString),
+        early: EarlyRecords<'a>,
+        index: &mut RecordIndex,
+    ) {
+        let tier = *tier;
         let found = match id {
-            Some(id) => self.scan_records(tier, id),
+            Some(id) => self.scan_records(tier, *id, early, index),
             None => Ok(None),
         };
         let unmanaged = |record_fault| Unmanaged {
@@ -149,42 +191,47 @@ impl TierScan<'_> {
         &mut self,
         home: Tier,
         id: SnapshotId,
+        mut early: EarlyRecords<'a>,
+        index: &mut RecordIndex,
     ) -> Result<Option<SnapshotState>, String> {
-        if let Some((record, marks)) = self.records.recall(id, &mut self.room, self.index)
-            && record.id == id
-        {
-            return Ok(Some(SnapshotState {
-                home,
-                record,
-                marks,
-                marks_fault: None,
-                manifest_fault: None,
-                manifest_fault_code: None,
-                changed_since: None,
-                damaged: 0,
-            }));
+        if let EarlyRecords::Unchanged(stat) = &early {
+            match self.records.recall(id, stat, &mut self.room, index) {
+                Some((record, marks)) if record.id == id => {
+                    return Ok(Some(SnapshotState {
+                        home,
+                        record,
+                        marks,
+                        marks_fault: None,
+                        manifest_fault: None,
+                        manifest_fault_code: None,
+                        changed_since: None,
+                        damaged: 0,
+                    }));
+                }
+                _ => early = self.records.find(id, index),
+            }
         }
-        let records = match self.records.of(id) {
-            Ok(Some(records)) => records,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(error.message),
+        let FoundRecords {
+            records,
+            folder,
+            record,
+            marks,
+            manifest,
+        } = match early {
+            EarlyRecords::Found(found) => *found,
+            EarlyRecords::Missing | EarlyRecords::Unchanged(_) => return Ok(None),
+            EarlyRecords::Failed(error) => return Err(error.message),
         };
-        // Before all that is in it, so that what changes meanwhile has another one.
-        let folder = self.index.keeps().then(|| records.dir.stat_self());
         let path = || self.store.named(&record_path(id, SNAPSHOT_FILE));
-        match records.record_within(&mut self.room, self.index) {
+        match records.take_record(record, &mut self.room, index) {
             Ok(Some(record)) if record.id == id => {
-                let (found, beside) = scan_snapshot(&records, home, record);
-                if let Some(Ok(folder)) = folder {
+                let marks = records.take_marks(marks);
+                let (found, beside) = scan_snapshot(home, record, marks, manifest);
+                if let Some(folder) = folder {
                     let beside = beside.and_then(|(marks, manifest)| {
-                        Beside::new(
-                            &folder,
-                            marks.as_ref(),
-                            (manifest.0, &manifest.1),
-                            self.index,
-                        )
+                        Beside::new(&folder, marks.as_ref(), (manifest.0, &manifest.1), index)
                     });
-                    self.index.note_beside(id, beside);
+                    index.note_beside(id, beside);
                 }
                 Ok(Some(found))
             }
@@ -234,15 +281,15 @@ type FoundBeside = (Option<(Stat, SnapshotMarks)>, (&'static str, Stat));
 /// A snapshot with what was said of it. What cannot be read may say that it is pinned. With what stands
 /// beside its record, where all of that is as it should be.
 fn scan_snapshot(
-    records: &Records<'_>,
     home: Tier,
     record: SnapshotRecord,
+    marks: crate::Result<(SnapshotMarks, Option<Stat>)>,
+    manifest: Result<(&'static str, Stat), String>,
 ) -> (SnapshotState, Option<FoundBeside>) {
-    let (marks, marks_stat, marks_fault) = match records.marks_found() {
+    let (marks, marks_stat, marks_fault) = match marks {
         Ok((marks, stat)) => (marks, stat, None),
         Err(error) => (SnapshotMarks::unknown(), None, Some(error.message)),
     };
-    let manifest = records.manifest_found();
     let beside = match (&manifest, &marks_fault) {
         (Ok(manifest), None) => Some((marks_stat.map(|stat| (stat, marks.clone())), *manifest)),
         _ => None,

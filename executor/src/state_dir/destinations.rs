@@ -60,12 +60,18 @@ impl StateDir {
             let (Some(plan), Some(report)) = (plan, report) else {
                 continue;
             };
-            let id = chain_id("destination-check", self.of.as_ref());
+            // What was done on one disk alone has no chains: whose it is, its summary says.
+            let of = match plan.is_of_several() {
+                true => self.of.as_ref(),
+                false if self.run_summary(&run, &name).and_then(|one| one.of) == self.of => None,
+                false => continue,
+            };
+            let id = chain_id("destination-check", of);
             let checked = report
                 .steps
                 .iter()
                 .any(|step| step.step == id && step.outcome.status.serves());
-            let mut own = plan.steps.iter().filter(|step| step.of == self.of);
+            let mut own = plan.steps.iter().filter(|step| step.of.as_ref() == of);
             let check = own.find_map(|step| match &step.action {
                 schema::plan::Action::DestinationCheck(check) => Some(check),
                 _ => None,

@@ -179,7 +179,7 @@ impl StateDir {
     fn keep_sealed(&self, sealed: &Sealed) -> Result<()> {
         match self.read_sealed() {
             Ok(_) => write_json(&self.dir, SEALED, &self.named(SEALED), sealed),
-            Err(_) => self.keep(SEALED, sealed),
+            Err(_) => self.of_destination(None).keep(SEALED, sealed),
         }
     }
 }
@@ -372,5 +372,20 @@ mod tests {
         drop_surplus(&mut all);
         assert_eq!(room_to_take_over(&all), 0);
         assert!(all.values().all(|one| !one.taken_over));
+    }
+
+    #[test]
+    fn what_is_kept_is_common_whatever_the_destination_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open_or_new(folder.path()).unwrap();
+        let usb = state.of_destination(Some(&"usb".parse().unwrap()));
+        // Also where the file that it stands in is damaged.
+        std::fs::write(folder.path().join(SEALED), "{").unwrap();
+        usb.change_kept_digests("disk", |all| {
+            all.insert(id(2025, 1), kept(1, false, 0));
+        })
+        .unwrap();
+        assert!(state.sealed().destinations.contains_key("disk"));
+        assert!(!folder.path().join("destinations/usb/sealed.json").exists());
     }
 }

@@ -40,7 +40,7 @@ pub struct StateDir {
     /// The numbers of runs that were read of it, by name: a run keeps the one that it was begun with.
     pub(super) numbers: Arc<Mutex<HashMap<String, (u64, Nanos)>>>,
     /// The named destination whose view this is.
-    pub(super) of: Option<DestinationName>,
+    pub(crate) of: Option<DestinationName>,
     pub(super) path: String,
 }
 

@@ -108,6 +108,12 @@ impl RecordIndex {
         Some(record)
     }
 
+    /// Whether the record of a snapshot, whose file is this one, was read once.
+    pub(crate) fn has(&self, id: SnapshotId, stat: &Stat) -> bool {
+        let known = self.known.get(&id);
+        known.is_some_and(|known| known.facts == FileFacts::of(stat))
+    }
+
     /// Whether there is anything to recall of a snapshot.
     pub(crate) fn knows(&self, id: SnapshotId) -> bool {
         self.known.contains_key(&id)

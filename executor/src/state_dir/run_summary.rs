@@ -31,6 +31,9 @@ pub(super) struct RunSummary {
     pub(super) is_maintenance: bool,
     /// It makes, moves or deletes snapshots.
     pub(super) backs_up: bool,
+    /// The named destination that all of it is of; none of a run for several, or for the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<DestinationName>,
     /// When its inventory was taken.
     taken_at: DateTime<FixedOffset>,
     /// Size and time of the inventory's file: what is said here holds as long as it has these.
@@ -77,7 +80,12 @@ struct Record {
 }
 
 impl RunSummary {
-    fn of(inventory: &Inventory, file: (u64, i64), plan: &Plan) -> Self {
+    fn new(
+        of: Option<&DestinationName>,
+        inventory: &Inventory,
+        file: (u64, i64),
+        plan: &Plan,
+    ) -> Self {
         let room_of = |found: &DestinationState| {
             Some(RoomFound {
                 destination: found.record.as_ref()?.id.clone(),
@@ -90,6 +98,7 @@ impl RunSummary {
             run_id: plan.run_id.clone(),
             is_maintenance: is_maintenance(plan),
             backs_up: backs_up(plan),
+            of: of.cloned(),
             taken_at: inventory.taken_at,
             inventory: file,
             room: inventory.destination.as_ref().and_then(room_of),
@@ -103,7 +112,7 @@ impl StateDir {
     pub(super) fn summarize_run(&self, run: &Dir, inventory: &Inventory, plan: &Plan) {
         let path = self.named(&format!("{RUNS}/{}/{SUMMARY}", plan.run_id));
         if let Some(file) = inventory_file(run) {
-            let summary = RunSummary::of(inventory, file, plan);
+            let summary = RunSummary::new(self.of.as_ref(), inventory, file, plan);
             let _ = write_record(run, SUMMARY, &path, &summary);
         }
     }

@@ -124,11 +124,13 @@ impl StateDir {
     pub fn remember(&self, destination: &str, found: Remembered) -> Result<()> {
         let mut verified = self.verified();
         verified.destinations.insert(destination.to_owned(), found);
-        self.keep(VERIFIED, &verified)
+        self.of_destination(None).keep(VERIFIED, &verified)
     }
 
+    /// One file for all destinations, whatever their names: their ids tell them apart.
     fn verified(&self) -> Verified {
-        self.recall(VERIFIED).unwrap_or_default()
+        let common = self.of_destination(None);
+        common.recall(VERIFIED).unwrap_or_default()
     }
 }
 

@@ -93,14 +93,14 @@ fn arrive_in_tier(
 /// and the rename. What cannot be done is left: the run tells that of the snapshot that it makes, and no run
 /// believes that nothing was written to one that was open.
 pub(crate) fn lock_snapshots(store: &Store) {
+    // Nowhere else are there any, and no folder of many snapshots is looked through for them.
+    if !is_btrfs(&store.root) {
+        return;
+    }
     for tier in Tier::ALL {
         let Ok(Some(dir)) = store.tier(tier) else {
             continue;
         };
-        // Nowhere else are there any, and a folder of many snapshots is not looked through for them.
-        if !is_btrfs(&dir) {
-            continue;
-        }
         for one in dir.list().unwrap_or_default() {
             let id = one.name.to_str().map(str::parse::<SnapshotId>);
             if one.is_folder() && matches!(id, Some(Ok(_))) {

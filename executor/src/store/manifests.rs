@@ -24,7 +24,7 @@ const MOST_LOST: usize = 4;
 pub(crate) enum StoredManifest {
     /// One file, as older releases wrote it.
     Whole(File),
-    Segments(Segments),
+    Segments(Box<Segments>),
 }
 
 /// What is wrong with a manifest.
@@ -40,6 +40,11 @@ impl ManifestDamage {
     /// That nothing can be said of a manifest, because of its snapshot's record.
     #[must_use]
     pub fn of_record(because: String) -> Self {
+        Self::all(because)
+    }
+
+    /// Of which nothing serves.
+    fn all(because: String) -> Self {
         Self {
             because,
             serves: false,
@@ -61,7 +66,7 @@ impl Store {
     pub fn manifest(&self, id: SnapshotId) -> Result<Reader> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Reader::new(file),
-            StoredManifest::Segments(segments) => Reader::of_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Reader::of_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -73,7 +78,7 @@ impl Store {
     pub fn rest_of_manifest(&self, id: SnapshotId) -> Result<Reader> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Reader::new(file),
-            StoredManifest::Segments(segments) => Reader::of_whole_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Reader::of_whole_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -150,7 +155,7 @@ impl Store {
     pub fn manifest_text(&self, id: SnapshotId) -> Result<Chunks> {
         let opened = match self.stored_manifest(id)? {
             StoredManifest::Whole(file) => Chunks::new(file),
-            StoredManifest::Segments(segments) => Chunks::of_segments(Arc::new(segments)),
+            StoredManifest::Segments(segments) => Chunks::of_segments(Arc::new(*segments)),
         };
         opened.map_err(|error| self.manifest_io("read", id, error))
     }
@@ -255,40 +260,64 @@ impl Store {
         stop: &Stop,
     ) -> Result<Option<ManifestDamage>> {
         let id = record.id;
-        let whole = |because: String| {
-            Ok(Some(ManifestDamage {
-                because,
-                serves: false,
-            }))
+        let opened = match self.stored_manifest(id) {
+            // What has a list of segments in it is there.
+            Ok(StoredManifest::Segments(segments)) => {
+                return self.damage_of_segments(record, &segments, stop);
+            }
+            Ok(StoredManifest::Whole(file)) => Ok(file),
+            Err(error) => Err(error),
         };
         if let Err(fault) = self.manifest_present(id) {
-            return whole(fault);
+            return Ok(Some(ManifestDamage::all(fault)));
         }
         if let Some(changed) = self.changed(record) {
-            return whole(changed);
+            return Ok(Some(ManifestDamage::all(changed)));
         }
-        let found = match self.stored_manifest(id) {
-            Ok(StoredManifest::Whole(mut file)) => {
-                let digest = manifest::digest_of_file(&mut file, stop);
-                stop.check()?;
-                match digest {
-                    Ok(digest) => digest,
-                    Err(error) => return whole(self.manifest_io("read", id, error).message),
-                }
-            }
-            Ok(StoredManifest::Segments(segments))
-                if segments.digest() == record.manifest_digest =>
-            {
-                return self.segments_damage(id, &segments, stop);
-            }
-            Ok(StoredManifest::Segments(segments)) => segments.digest(),
-            Err(error) => return whole(error.message),
-        };
-        if found == record.manifest_digest {
-            return Ok(None);
+        let found = opened.and_then(|mut file| {
+            let digest = manifest::digest_of_file(&mut file, stop);
+            digest.map_err(|error| self.manifest_io("read", id, error))
+        });
+        stop.check()?;
+        Ok(match found {
+            Ok(found) if found == record.manifest_digest => None,
+            Ok(_) => Some(self.not_sealed(id)),
+            Err(error) => Some(ManifestDamage::all(error.message)),
+        })
+    }
+
+    /// As [`Self::manifest_fault`] of a manifest whose segments are open.
+    ///
+    /// # Errors
+    /// As [`Self::manifest_fault`].
+    pub(crate) fn segments_fault(
+        &self,
+        record: &SnapshotRecord,
+        segments: &Segments,
+        stop: &Stop,
+    ) -> Result<Option<String>> {
+        let damage = self.damage_of_segments(record, segments, stop)?;
+        Ok(damage.map(|damage| damage.because))
+    }
+
+    fn damage_of_segments(
+        &self,
+        record: &SnapshotRecord,
+        segments: &Segments,
+        stop: &Stop,
+    ) -> Result<Option<ManifestDamage>> {
+        if let Some(changed) = self.changed(record) {
+            return Ok(Some(ManifestDamage::all(changed)));
         }
+        if segments.digest() != record.manifest_digest {
+            return Ok(Some(self.not_sealed(record.id)));
+        }
+        self.segments_damage(record.id, segments, stop)
+    }
+
+    fn not_sealed(&self, id: SnapshotId) -> ManifestDamage {
         let path = self.named(&record_path(id, self.manifest_name(id)));
-        whole(format!("{path} is not the manifest that was sealed"))
+        ManifestDamage::all(format!("{path} is not the manifest that was sealed"))
     }
 
     /// What is wrong with segments whose list is the one that was sealed.
@@ -317,7 +346,7 @@ impl Store {
     pub fn segments(&self, id: SnapshotId) -> Result<Option<Segments>> {
         Ok(match self.stored_manifest(id)? {
             StoredManifest::Whole(_) => None,
-            StoredManifest::Segments(segments) => Some(segments),
+            StoredManifest::Segments(segments) => Some(*segments),
         })
     }
 
@@ -337,7 +366,7 @@ impl Store {
         }
         let opened = Segments::open(&records);
         opened
-            .map(StoredManifest::Segments)
+            .map(|segments| StoredManifest::Segments(Box::new(segments)))
             .map_err(|error| self.manifest_io("open", id, error))
     }
 

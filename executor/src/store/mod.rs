@@ -2,6 +2,7 @@
 //!
 //! Only names and small records; copying, publishing and deleting are the steps' work.
 
+mod early;
 mod homes;
 mod json;
 mod manifests;
@@ -19,7 +20,10 @@ use schema::{
     record::{DestinationRecord, RotationRecord},
 };
 
-pub(crate) use self::manifests::StoredManifest;
+pub(crate) use self::{
+    early::{EarlyRecords, FoundRecords},
+    manifests::StoredManifest,
+};
 pub use self::{
     homes::Homes,
     json::{read_json, write_json, write_record},

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     state_dir::RecordIndex,
-    sys::{Dir, Kind, Stat},
+    sys::{Dir, Kind, Stat, WholeFile},
 };
 
 /// The folder of the records of all snapshots.
@@ -28,30 +28,17 @@ pub struct AllRecords<'a> {
 }
 
 impl<'a> AllRecords<'a> {
-    /// A snapshot's record and what was said of it since, of which the index has all, and the kernel says that
-    /// nothing of it was changed: neither the record, nor what stood beside it, its manifest included. None
-    /// where that is not so, or the records that are in memory already leave no `room` for it.
-    #[must_use]
-    pub fn recall(
-        &self,
-        id: SnapshotId,
-        room: &mut RecordRoom,
-        index: &mut RecordIndex,
-    ) -> Option<(SnapshotRecord, SnapshotMarks)> {
+    /// What the kernel says of a snapshot's record, of which the index has all, if nothing of it was changed:
+    /// neither the record, nor what stood beside it, its manifest included.
+    pub(super) fn unchanged(&self, id: SnapshotId, index: &RecordIndex) -> Option<Stat> {
         let dir = self.dir.as_ref().ok()?;
-        let beside = index.beside(id)?;
         let name = id.to_string();
         let look = |path: &str| Stat::of(dir, path).ok();
-        if !beside.is_unchanged(&name, &look) {
+        if !index.beside(id)?.is_unchanged(&name, &look) {
             return None;
         }
-        let marks = beside.marks();
         let stat = look(&format!("{name}/{SNAPSHOT_FILE}"))?;
-        let record = index
-            .recall(id, &stat)
-            .filter(|_| stat.kind == Kind::File)?;
-        let record = room.admit(record, stat.size, &name).ok()?;
-        Some((record, marks))
+        (stat.kind == Kind::File && index.has(id, &stat)).then_some(stat)
     }
 
     /// Opens the folder of a snapshot's records; `None` if it has none.
@@ -73,6 +60,15 @@ impl<'a> AllRecords<'a> {
             Err(error) => Err(store.io("open", &format!("{BACKUP}/{SNAPSHOTS}/{name}"), error)),
         }
     }
+}
+
+/// The record of a snapshot, before it is read.
+#[derive(Debug)]
+pub(crate) enum FoundRecord {
+    /// The index has it, whose file this is.
+    Recalled(Stat),
+    /// It is to be read, where it is there.
+    Opened(Result<Option<WholeFile>>),
 }
 
 /// The folder of one snapshot's records.
@@ -103,35 +99,55 @@ impl Records<'_> {
         room: &mut RecordRoom,
         index: &mut RecordIndex,
     ) -> Result<Option<SnapshotRecord>> {
-        let path = self.path(SNAPSHOT_FILE);
-        let (record, size) = match self.recall(index) {
-            Some(found) => found,
-            None => {
-                let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
-                let Some(file) = self.dir.open_whole(SNAPSHOT_FILE).map_err(io)? else {
-                    return Ok(None);
-                };
-                let stat = file.stat;
-                if stat.size <= LONGEST_JSON {
-                    room.begin_reading(stat.size, &path)?;
-                }
-                let (record, json) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
-                index.note(self.id, &stat, &json);
-                (record, stat.size)
-            }
-        };
-        room.admit(record, size, &path).map(Some)
+        self.take_record(self.find_record(index), room, index)
     }
 
-    fn recall(&self, index: &mut RecordIndex) -> Option<(SnapshotRecord, u64)> {
-        if !index.knows(self.id) {
-            return None;
+    /// The file of its record, or that the index has it.
+    pub(super) fn find_record(&self, index: &RecordIndex) -> FoundRecord {
+        let there = index
+            .knows(self.id)
+            .then(|| self.dir.look(OsStr::new(SNAPSHOT_FILE)));
+        match there {
+            Some(Ok(Some(stat))) if stat.kind == Kind::File && index.has(self.id, &stat) => {
+                FoundRecord::Recalled(stat)
+            }
+            _ => FoundRecord::Opened(self.open_file(SNAPSHOT_FILE)),
         }
-        let stat = self.dir.look(OsStr::new(SNAPSHOT_FILE)).ok()??;
-        if stat.kind != Kind::File {
-            return None;
+    }
+
+    /// The record that was found, as [`Self::record_within`] says it.
+    pub(crate) fn take_record(
+        &self,
+        found: FoundRecord,
+        room: &mut RecordRoom,
+        index: &mut RecordIndex,
+    ) -> Result<Option<SnapshotRecord>> {
+        let path = self.path(SNAPSHOT_FILE);
+        let opened = match found {
+            FoundRecord::Recalled(stat) => match index.recall(self.id, &stat) {
+                Some(record) => return room.admit(record, stat.size, &path).map(Some),
+                None => self.open_file(SNAPSHOT_FILE),
+            },
+            FoundRecord::Opened(opened) => opened,
+        };
+        let Some(file) = opened? else {
+            return Ok(None);
+        };
+        let stat = file.stat;
+        if stat.size <= LONGEST_JSON {
+            room.begin_reading(stat.size, &path)?;
         }
-        Some((index.recall(self.id, &stat)?, stat.size))
+        let bytes = file.read(LONGEST_JSON);
+        let bytes = bytes.map_err(|error| Error::io("read", path.as_bytes(), error))?;
+        let (record, json) = parse_json(bytes, &path)?;
+        index.note(self.id, &stat, &json);
+        room.admit(record, stat.size, &path).map(Some)
+    }
+
+    /// Opens one of its files; `None` where there is none.
+    pub(super) fn open_file(&self, file: &str) -> Result<Option<WholeFile>> {
+        let opened = self.dir.open_whole(file);
+        opened.map_err(|error| Error::io("read", self.path(file).as_bytes(), error))
     }
 
     /// What was said of the snapshot since it was sealed.
@@ -147,13 +163,21 @@ impl Records<'_> {
     /// # Errors
     /// As [`Self::marks`].
     pub fn marks_found(&self) -> Result<(SnapshotMarks, Option<Stat>)> {
-        let path = self.path(MARKS_FILE);
-        let io = |error: std::io::Error| Error::io("read", path.as_bytes(), error);
-        let Some(file) = self.dir.open_whole(MARKS_FILE).map_err(io)? else {
+        self.take_marks(self.open_file(MARKS_FILE))
+    }
+
+    /// The marks in their file, as [`Self::marks_found`] gives them.
+    pub(crate) fn take_marks(
+        &self,
+        opened: Result<Option<WholeFile>>,
+    ) -> Result<(SnapshotMarks, Option<Stat>)> {
+        let Some(file) = opened? else {
             return Ok((SnapshotMarks::default(), None));
         };
-        let stat = file.stat;
-        let (marks, _) = parse_json(file.read(LONGEST_JSON).map_err(io)?, &path)?;
+        let (stat, path) = (file.stat, self.path(MARKS_FILE));
+        let bytes = file.read(LONGEST_JSON);
+        let bytes = bytes.map_err(|error| Error::io("read", path.as_bytes(), error))?;
+        let (marks, _) = parse_json(bytes, &path)?;
         Ok((marks, Some(stat)))
     }
 
@@ -167,7 +191,7 @@ impl Records<'_> {
     }
 
     /// The path of one of the files, for messages.
-    fn path(&self, file: &str) -> String {
+    pub(super) fn path(&self, file: &str) -> String {
         self.store.named(&record_path(self.id, file))
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{Advice, fadvise, fstatfs};
 
 use super::{
-    mounts::{all_mounts, mount_of},
+    mounts::{Mount, all_mounts, mount_of},
     stat::Stat,
 };
 
@@ -34,6 +34,15 @@ static KNOWN: Mutex<Option<HashMap<u64, Option<Distant>>>> = Mutex::new(None);
 /// this machine, and where nothing can be told.
 pub(crate) fn round_trip(on: impl AsFd) -> Option<Duration> {
     distant(on).map(|found| found.round_trip)
+}
+
+/// Whether somebody far away answers for the file system of an open file or folder; nobody is asked for that.
+pub(crate) fn is_distant(on: impl AsFd) -> bool {
+    let Ok(stat) = Stat::of_fd_unasked(&on) else {
+        return false;
+    };
+    let mounts = all_mounts().unwrap_or_default();
+    mount_of(&mounts, &stat).is_some_and(Mount::is_distant)
 }
 
 fn distant(on: impl AsFd) -> Option<Distant> {

@@ -46,12 +46,14 @@ impl Dir {
     ) -> std::io::Result<()> {
         let beside = format!(".{name}.new");
         let (beside, name) = (OsStr::new(&beside), OsStr::new(name));
-        match self.remove_file(beside) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(beside) => self.set_aside(beside)?,
-            Err(error) => return Err(error.into()),
-        }
-        let mut file = self.new_file(beside, 0o600)?;
+        let mut file = match self.new_file(beside, 0o600) {
+            // Nearly never is there anything: a kill left it.
+            Err(Errno::EXIST | Errno::ISDIR) => {
+                self.make_way(beside)?;
+                self.new_file(beside, 0o600)?
+            }
+            made => made?,
+        };
         write(&mut file)?;
         file.sync_all()?;
         match self.rename_over(beside, name) {
@@ -63,6 +65,15 @@ impl Dir {
         }
         self.sync()?;
         Ok(())
+    }
+
+    /// Removes a file, and sets a folder aside.
+    fn make_way(&self, name: &OsStr) -> Result<(), Errno> {
+        match self.remove_file(name) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::ISDIR | Errno::PERM) if self.is_folder(name) => self.set_aside(name),
+            Err(error) => Err(error),
+        }
     }
 
     fn is_folder(&self, name: &OsStr) -> bool {
@@ -110,16 +121,25 @@ impl Dir {
         if stat.kind != Kind::File {
             return Err(std::io::Error::other("not a regular file"));
         }
-        Ok(Some(WholeFile { file, stat }))
+        Ok(Some(WholeFile {
+            content: Content::Unread(file),
+            stat,
+        }))
     }
 }
 
 /// A small file that was opened to be read as a whole.
 #[derive(Debug)]
 pub struct WholeFile {
-    file: File,
+    content: Content,
     /// What the kernel said of it when it was opened.
     pub stat: Stat,
+}
+
+#[derive(Debug)]
+enum Content {
+    Unread(File),
+    Read(Vec<u8>),
 }
 
 impl WholeFile {
@@ -131,7 +151,23 @@ impl WholeFile {
         if self.stat.size > limit {
             return Err(longer_than(limit));
         }
-        // It may be longer than it says.
-        read_bounded_of(self.file, self.stat.size, limit)
+        match self.content {
+            // It may be longer than it says.
+            Content::Unread(file) => read_bounded_of(file, self.stat.size, limit),
+            Content::Read(bytes) => Ok(bytes),
+        }
+    }
+
+    /// The same file, of which the content is read already where it has at most `small` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_if_small(self, small: u64, limit: u64) -> std::io::Result<Self> {
+        if self.stat.size > small {
+            return Ok(self);
+        }
+        let stat = self.stat;
+        let content = Content::Read(self.read(limit)?);
+        Ok(Self { content, stat })
     }
 }

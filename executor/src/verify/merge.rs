@@ -167,10 +167,10 @@ pub(super) fn open_manifest(
         return Err(Box::new(DamagedManifest {
             because: segments::describe_lost(&folder, faults.len(), first),
             damaged: faults.into_iter().map(|(at, _)| at).collect(),
-            segments: Some(segments),
+            segments: Some(*segments),
         }));
     }
-    Reader::of_segments(Arc::new(segments)).map_err(io)
+    Reader::of_segments(Arc::new(*segments)).map_err(io)
 }
 
 /// Why a manifest cannot be compared with.

@@ -12,7 +12,7 @@ use std::{
 
 use executor::{
     event::Stop,
-    restore::{Choice, Request, plan_restore},
+    restore::{Choice, RecordedSnapshot, Request, plan_restore},
     sys::{Kind, attributes},
 };
 use schema::{
@@ -52,8 +52,7 @@ fn names_that_are_not_utf_8_come_back() {
         let home_folder = format!("daily/{}", lab.id);
         let path = Path::new("x").join(odd);
         let request = Request {
-            store: &lab.store,
-            snapshot: Some(lab.id),
+            from: &RecordedSnapshot::new(&lab.store, Some(lab.id)),
             home_folder: &home_folder,
             tree: dir(&lab.tree()),
             path: &path,

@@ -16,7 +16,7 @@ use executor::{
     Error, ErrorKind,
     event::{Context, Silent, Stop},
     manifest::{self, Entry, Writer, xattrs_digest},
-    restore::{Choice, Request, plan_restore, run_restore_step},
+    restore::{Choice, RecordedSnapshot, Request, plan_restore, run_restore_step},
     store::Store,
     survey::Bounds,
     sys::{Dir, Kind, attributes},
@@ -167,8 +167,7 @@ impl Lab {
     ) -> Result<RestoreStep, Error> {
         let home_folder = format!("daily/{}", self.id);
         let request = Request {
-            store: &self.store,
-            snapshot: Some(self.id),
+            from: &RecordedSnapshot::new(&self.store, Some(self.id)),
             home_folder: &home_folder,
             tree: dir(&self.tree()),
             path: Path::new(path),

@@ -9,7 +9,7 @@ use std::{
 
 use executor::{
     event::Stop,
-    restore::{Choice, Request, check_room, plan_restore},
+    restore::{Choice, RecordedSnapshot, Request, check_room, plan_restore},
 };
 use schema::journal::Status;
 use test_support::skip;
@@ -112,8 +112,7 @@ fn what_was_backed_up_through_a_symlink_is_restored_through_it() {
     let restore = |path: &str, target: &Path, through: &[&str]| {
         let home_folder = format!("daily/{}", lab.id);
         let request = Request {
-            store: &lab.store,
-            snapshot: Some(lab.id),
+            from: &RecordedSnapshot::new(&lab.store, Some(lab.id)),
             home_folder: &home_folder,
             tree: dir(&lab.tree()),
             path: Path::new(path),

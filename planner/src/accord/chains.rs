@@ -4,7 +4,7 @@
 use schema::{
     Config, Inventory, Plan,
     config::DestinationName,
-    plan::{Action, Part, UploadFeed},
+    plan::{Action, Part, Step, UploadFeed},
 };
 
 use super::{
@@ -36,11 +36,9 @@ pub(super) fn find_difference(
         ));
     }
     let base = DestinationName::new(DestinationName::LOCAL);
-    let is_of_base =
-        |plan: &Plan| (plan.steps.iter()).any(|step| step.action.part() != Part::Coordinator);
+    let is_of_base = |plan: &Plan| (plan.steps.iter()).any(|step| !step.is_of_frame());
     // What was asked for by its name is done without what is around the rest.
-    let mut parts = plan.steps.iter().map(|step| step.action.part());
-    let is_framed = plan.only_of.is_empty() || parts.any(|part| part == Part::Coordinator);
+    let is_framed = plan.only_of.is_empty() || plan.steps.iter().any(Step::is_of_frame);
     let in_view = |name: &DestinationName| {
         let (view, chain) = (config.view(name)?, plan.chain(name)?);
         if name.is_predefined() && !is_of_base(&chain) {

@@ -310,3 +310,18 @@ fn each_remote_has_a_folder_of_its_own() {
         assert!(!beside(other.0, other.1).contains(path), "{other:?}");
     }
 }
+
+#[test]
+fn copies_that_the_policy_demands_and_nothing_makes_are_a_fault_of_each() {
+    let mut two = usb(json!({}));
+    two["policy"] = "3-2-1".into();
+    assert_eq!(
+        paths(&faults(two.clone())),
+        ["policy", "policy"],
+        "of the kinds of medium, and of what is off site"
+    );
+    two["policy"] = "2-1".into();
+    refused(two.clone(), "policy: ");
+    two["policy"] = "none".into();
+    accepted(two);
+}

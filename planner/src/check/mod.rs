@@ -31,6 +31,7 @@ use names::Key;
 pub(crate) use patterns::oddity;
 use place::Located;
 use shape::Shape;
+pub(crate) use sources::inside;
 pub use sources::nested;
 pub use trial::{TRIAL, check_config_in};
 

@@ -72,6 +72,7 @@ const FAULTS_BETWEEN: &[Rule] = &[
     destinations::same_remote,
     destinations::source,
     destinations::mirrors,
+    policy,
 ];
 
 /// What is allowed and probably not meant.
@@ -112,6 +113,23 @@ pub(super) fn remarks(config: &Config) -> Vec<RuleFinding> {
     found.extend(of_views(config, REMARKS));
     found.extend(destinations::mirror_keeps(config));
     found
+}
+
+/// Copies that the policy demands and nothing makes.
+fn policy(config: &Config) -> Vec<RuleFinding> {
+    let gaps = crate::copies::find_gaps(config).into_iter();
+    gaps.map(|gap| {
+        RuleFinding::new("policy", gap.problem)
+            .hint(gap.hint)
+            .with(&[
+                "destinations",
+                "local.enable",
+                "cloud.enable",
+                "cloud.syncMode",
+                "monitoring",
+            ])
+    })
+    .collect()
 }
 
 fn hostname(config: &Config) -> Vec<RuleFinding> {

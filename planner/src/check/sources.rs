@@ -141,6 +141,6 @@ pub(super) fn optional(config: &Config) -> Vec<RuleFinding> {
 }
 
 /// Whether a path is the folder or lies in it, as they are written.
-pub(super) fn inside(path: &str, folder: &str) -> bool {
+pub(crate) fn inside(path: &str, folder: &str) -> bool {
     rest_below(path.as_bytes(), folder.as_bytes()).is_some()
 }

@@ -110,6 +110,7 @@ pub fn build_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
         troubles: troubles(config, known.runs),
         running: facts.running,
         findings,
+        copies: Vec::new(),
         destinations: BTreeMap::new(),
     };
     (status.verdict, status.summary, status.remedy) = summary::summarize(&status);

@@ -101,6 +101,10 @@ pub struct Destination {
     /// When its backups are due; null takes the common `schedule`.
     #[serde(default)]
     pub schedule: Option<OwnSchedule>,
+    /// Whether it is kept away from the machine's own place; null: a remote is, a disk is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
+    pub off_site: Option<bool>,
     /// How many of the last snapshots stay whatever their day.
     #[serde(default = "default::keep_last")]
     pub keep_last: u32,

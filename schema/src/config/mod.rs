@@ -8,6 +8,7 @@ pub(crate) mod destinations;
 mod drill;
 mod local;
 mod notifications;
+mod policy;
 pub(crate) mod text;
 mod view;
 
@@ -19,6 +20,7 @@ pub use drill::{Drill, DrillCheck};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
+pub use policy::Policy;
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
 pub use view::RemoteOptions;
 
@@ -64,6 +66,10 @@ pub struct Config {
     )]
     #[schemars(schema_with = "destinations::map_schema")]
     pub destinations: BTreeMap<DestinationName, Destination>,
+    /// How many copies there must be, on what and where; a gap is an error.
+    #[serde(skip_serializing_if = "Policy::is_none")]
+    #[schemars(extend("default" = "none"))]
+    pub policy: Policy,
     /// When backups are due.
     pub schedule: Schedule,
     /// Whom to tell, and of what.
@@ -102,6 +108,7 @@ impl Default for Config {
             cloud: Cloud::default(),
             proton_drive: ProtonDrive::default(),
             destinations: BTreeMap::new(),
+            policy: Policy::None,
             schedule: Schedule::default(),
             notifications: Notifications::default(),
             monitoring: Monitoring::default(),

@@ -96,6 +96,16 @@ impl Report {
         !self.destinations.is_empty()
     }
 
+    /// All findings: of the run with its base, and of each named destination.
+    pub fn all_findings(&self) -> impl Iterator<Item = (Option<&DestinationName>, &Finding)> {
+        let of_run = self.findings.iter().map(|finding| (None, finding));
+        let others = self.destinations.iter().flat_map(|(name, chain)| {
+            let findings = chain.findings.iter();
+            findings.map(move |finding| (Some(name), finding))
+        });
+        of_run.chain(others)
+    }
+
     /// The snapshot that was sealed at a named destination, or at `local`.
     #[must_use]
     pub fn sealed_of(&self, name: Option<&DestinationName>) -> Option<&Sealed> {
@@ -261,6 +271,13 @@ impl Report {
     /// destinations that this one was not for.
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
+        let mut before = before.clone();
+        for report in [&mut self, &mut before] {
+            if !report.is_of_several() {
+                // It was for `local` and `cloud` alone.
+                report.conclude(&[(None, Vec::new())]);
+            }
+        }
         let is_left = |step: &&StepReport| {
             let name = split_id(&step.step).1.map(DestinationName::new);
             match name {
@@ -431,6 +448,23 @@ mod tests {
             .unwrap();
         assert_eq!((base.result, base.steps.len()), (RunResult::Failed, 4));
         assert!(report.chain(&name("nas")).is_none());
+    }
+
+    #[test]
+    fn what_came_after_counts_though_it_was_for_the_base_alone() {
+        let first = [("snapshot", "deferred"), ("snapshot:usb", "succeeded")];
+        let before = concluded(&first, &[("usb", None)], true);
+        assert_eq!(before.result, RunResult::Deferred);
+        let both = report(&[("snapshot", "failed")]).after(&before);
+        assert_eq!(both.result, RunResult::Failed);
+        assert_eq!(both.destinations[&name("usb")].result, RunResult::Success);
+        let ids: Vec<&str> = both.steps.iter().map(|step| step.step.as_str()).collect();
+        assert_eq!(ids, ["snapshot:usb", "snapshot"]);
+        // And so does what was for it alone before.
+        let later = concluded(&first[1..], &[("usb", None)], false);
+        let both = later.after(&report(&[("snapshot", "failed")]));
+        assert_eq!(both.result, RunResult::Failed);
+        assert_eq!(both.steps.len(), 2);
     }
 
     #[test]

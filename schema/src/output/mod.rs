@@ -10,6 +10,7 @@
 pub mod adopt;
 pub mod check;
 pub mod cloud;
+pub mod copies;
 pub mod diff;
 pub mod find;
 pub mod list;

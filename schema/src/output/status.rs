@@ -11,6 +11,7 @@ use crate::{
     config::DestinationName,
     drill::{Drill, DrillVerdict},
     health::HealthVerdict,
+    output::copies::Copies,
     verify::DamagedFile,
 };
 
@@ -77,6 +78,9 @@ pub struct BackupStatus {
     pub running: bool,
     /// What was noticed.
     pub findings: Vec<Finding>,
+    /// How many copies there are of each list of sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Copies>,
     /// How each named destination stands by itself; verdict and summary are of the whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub destinations: BTreeMap<DestinationName, Self>,

@@ -49,12 +49,13 @@ pub fn plain_id(id: &str) -> &str {
     split_id(id).0
 }
 
-/// Whether a step holds the run together, so that it is nobody's own.
-fn is_of_frame(step: &Step) -> bool {
-    step.of.is_none() && step.action.part() == Part::Coordinator
-}
-
 impl Step {
+    /// Whether it holds the run together, so that it is no destination's own.
+    #[must_use]
+    pub fn is_of_frame(&self) -> bool {
+        self.of.is_none() && self.action.part() == Part::Coordinator
+    }
+
     /// Its id in a plan for its destination alone.
     #[must_use]
     pub fn plain_id(&self) -> &str {
@@ -86,7 +87,7 @@ impl Plan {
         let findings = own.map_or(&self.findings, |own| &own.findings);
         let only = self.part_of_chain(of);
         let is_own = |step: &Step| match &step.of {
-            None => of.is_none() && !is_of_frame(step),
+            None => of.is_none() && !step.is_of_frame(),
             Some(other) => Some(other) == of,
         };
         let held = findings.iter().map(|finding| finding.severity).max();
@@ -94,7 +95,7 @@ impl Plan {
         let has_own = self.steps.iter().any(is_own);
         let is_in = |step: &&Step| {
             is_own(step)
-                || (only.is_none() && is_of_frame(step) && self.is_framed(step, held, has_own))
+                || (only.is_none() && step.is_of_frame() && self.is_framed(step, held, has_own))
         };
         let steps: Vec<&Step> = self.steps.iter().filter(is_in).collect();
         let plain = |ids: &[String]| -> Vec<String> {
@@ -135,7 +136,7 @@ impl Plan {
             return self.only;
         }
         if of.is_some() {
-            let framed = self.steps.iter().any(is_of_frame);
+            let framed = self.steps.iter().any(Step::is_of_frame);
             let mut own = self.steps.iter().filter(|step| step.of.as_ref() == of);
             let part = own.next().map_or(Part::Local, |step| step.action.part());
             return (!framed && !self.steps.is_empty()).then_some(part);
@@ -147,13 +148,13 @@ impl Plan {
             _ => return None,
         };
         let in_frame = |id: &String| {
-            let mut frame = self.steps.iter().filter(|step| is_of_frame(step));
+            let mut frame = self.steps.iter().filter(|step| step.is_of_frame());
             frame.any(|step| step.id == *id)
         };
         let mut own = self.steps.iter();
         let mut own = own
             .by_ref()
-            .filter(|step| step.of.is_none() && !is_of_frame(step));
+            .filter(|step| step.of.is_none() && !step.is_of_frame());
         let waits = own.any(|step| step.needs.iter().chain(&step.after).any(in_frame));
         (!waits).then_some(part)
     }
@@ -188,7 +189,7 @@ impl Plan {
     #[must_use]
     pub fn taking_part(&self) -> Vec<Option<DestinationName>> {
         let mut names = Vec::new();
-        let has_base = |step: &Step| step.of.is_none() && step.action.part() != Part::Coordinator;
+        let has_base = |step: &Step| step.of.is_none() && !step.is_of_frame();
         if self.chains.is_empty()
             || self.steps.iter().any(has_base)
             || self.severity() >= Some(Severity::Deferral)

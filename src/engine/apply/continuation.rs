@@ -17,7 +17,7 @@ use schema::{
     Finding, Plan, Report, Severity,
     config::DestinationName,
     journal::{Outcome, Status},
-    plan::{Part, Step},
+    plan::Step,
 };
 
 use super::{
@@ -149,7 +149,7 @@ impl Operation<'_> {
             false if plan.chains.is_empty() => Continued::GivenUp,
             false => Continued::WithoutSome {
                 report: Box::new(report),
-                again: again_for(again.into_iter(), &self.engine.config),
+                again: again_for(again.into_iter(), &plan, &self.engine.config),
             },
         })
     }
@@ -168,7 +168,7 @@ impl Operation<'_> {
         let replay = state.replay(&plan.run_id)?;
         let mut parting = Parting::default();
         for of in plan.taking_part() {
-            let own = |step: &&Step| step.of == of && step.action.part() != Part::Coordinator;
+            let own = |step: &&Step| step.of == of && !step.is_of_frame();
             let (done, left): (Vec<&Step>, Vec<&Step>) = plan
                 .steps
                 .iter()
@@ -200,8 +200,9 @@ impl Operation<'_> {
                     let because = &format!("{}: {}", name_of(of.as_ref()), why.because);
                     let run_id = &plan.run_id;
                     self.notice(&Notice::NotContinued { run_id, because });
+                    // Nothing of it is done by this run, and the next one may not come to it.
                     Outcome {
-                        status: Status::Skipped,
+                        status: Status::Deferred,
                         message: format!("planned anew: {}", why.because),
                         ..Outcome::default()
                     }

@@ -12,7 +12,7 @@ use planner::{
 };
 use schema::{
     Config, Finding, Inventory, Plan, Report, RunResult, Severity, SnapshotId,
-    config::DestinationName,
+    config::DestinationName, plan::Step,
 };
 
 use super::{ApplyRequest, NotBegun, RunOutcome, continuation::Continued};
@@ -101,7 +101,8 @@ impl Operation<'_> {
             }
             self.learn_unusable(&report.run_id, &new, &mut unusable);
             if !plan.chains.is_empty() {
-                wanted = again_for(new.iter().map(|(of, ..)| of.clone()), &self.engine.config);
+                let again = new.iter().map(|(of, ..)| of.clone());
+                wanted = again_for(again, &plan, &self.engine.config);
                 before = Some(with_before(report, before));
             }
         }
@@ -239,15 +240,9 @@ impl Operation<'_> {
         plan: &Plan,
         options: &Options,
     ) -> Result<Option<RunOutcome>> {
-        let of_severity = |severity: Severity| -> Vec<Finding> {
-            let findings = plan.all_findings();
-            let findings = findings.filter(|(_, finding)| finding.severity == severity);
-            findings.map(|(_, finding)| finding.clone()).collect()
-        };
         let gravest = gravest_of_all(plan);
         if gravest == Some(Severity::Deferral) && plan.steps.is_empty() {
-            let findings = of_severity(Severity::Deferral);
-            let report = self.report_of_plan(plan, RunResult::Deferred, findings);
+            let report = self.report_held_up(plan, RunResult::Deferred, Severity::Deferral);
             self.notice_first_deferral(state, &report.findings);
             self.notify_of_deferral(state, &report)?;
             let cause = NotBegun::Deferred;
@@ -262,11 +257,35 @@ impl Operation<'_> {
         if !self.is_refused_as_before(state, plan)? {
             return Ok(None);
         }
-        let findings = of_severity(Severity::Refusal);
+        let report = self.report_held_up(plan, RunResult::Refused, Severity::Refusal);
         Ok(Some(RunOutcome::NotBegun {
             cause: NotBegun::RefusedAsBefore,
-            report: Box::new(self.report_of_plan(plan, RunResult::Refused, findings)),
+            report: Box::new(report),
         }))
+    }
+
+    /// The report of a plan that is not run because all that it is for is held up, for each destination what
+    /// holds it up.
+    fn report_held_up(&self, plan: &Plan, result: RunResult, severity: Severity) -> Report {
+        let is_of_several = !plan.chains.is_empty();
+        let why = |findings: &[Finding]| -> Vec<Finding> {
+            let findings = findings.iter().filter(|one| match is_of_several {
+                true => one.severity >= Severity::Deferral,
+                false => one.severity == severity,
+            });
+            findings.cloned().collect()
+        };
+        let mut report = self.report_of_plan(plan, result, why(&plan.findings));
+        if is_of_several {
+            let taking_part = plan.taking_part().into_iter().map(|of| {
+                let chain = of.as_ref().and_then(|name| plan.chains.get(name));
+                let findings = chain.map(|chain| why(&chain.findings));
+                (of, findings.unwrap_or_default())
+            });
+            report.conclude(&taking_part.collect::<Vec<_>>());
+            report.result = result;
+        }
+        report
     }
 
     /// Whether all that a plan is for is refused for what people were told of in this period.
@@ -403,16 +422,26 @@ pub(super) fn unusable_bases(plan: &Plan, report: &Report) -> NoBases {
     found.collect()
 }
 
-/// These destinations alone, once more.
+/// These destinations of a run once more: with the scripts and the notification around them, unless they were
+/// asked for without.
 pub(super) fn again_for(
     of: impl Iterator<Item = Option<DestinationName>>,
+    plan: &Plan,
     config: &Config,
 ) -> Wanted {
     let names = of.flat_map(|of| match of {
         Some(name) => vec![name],
         None => base_names(config),
     });
-    Wanted::only(names.collect())
+    Wanted {
+        alone: is_alone(plan),
+        ..Wanted::only(names.collect())
+    }
+}
+
+/// Whether the destinations of a plan were asked for by name, and nothing besides.
+pub(super) fn is_alone(plan: &Plan) -> bool {
+    !plan.only_of.is_empty() && !plan.steps.iter().any(Step::is_of_frame)
 }
 
 /// The report of the last of several runs of one call, with what those before it did for the others.
@@ -423,10 +452,16 @@ fn with_before(report: Report, before: Option<Report>) -> Report {
     }
 }
 
+/// The outcome of a run that was not begun, after another one of the same call that was.
 fn after(outcome: RunOutcome, before: Option<Report>) -> RunOutcome {
     match (outcome, before) {
         (RunOutcome::NotBegun { report, .. }, Some(before)) => {
-            RunOutcome::Ended(Box::new(report.after(&before)))
+            // What was done is told in the folder of that one.
+            RunOutcome::Ended(Box::new(Report {
+                run_id: before.run_id.clone(),
+                started_at: before.started_at,
+                ..report.after(&before)
+            }))
         }
         (outcome, _) => outcome,
     }

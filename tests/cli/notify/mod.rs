@@ -27,7 +27,7 @@ fn lab() -> Lab {
 }
 
 /// A command channel that keeps the reports it gets, one a line.
-fn keep_reports(lab: &mut Lab) {
+pub(crate) fn keep_reports(lab: &mut Lab) {
     let body = format!(
         "tr -d '\\n' >> '{0}'; echo >> '{0}'",
         lab.text("told.jsonl")
@@ -37,7 +37,7 @@ fn keep_reports(lab: &mut Lab) {
 }
 
 /// The reports that were told.
-fn reports(lab: &Lab) -> Vec<Value> {
+pub(crate) fn reports(lab: &Lab) -> Vec<Value> {
     let text = fs::read_to_string(lab.path("told.jsonl")).unwrap_or_default();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -13,17 +13,12 @@ mod write;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     ffi::OsStr,
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
-    panic::resume_unwind,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use schema::Digest;
@@ -34,8 +29,8 @@ pub use self::write::SegmentWriter;
 use super::{LONGEST_LINE, new_decoder};
 use crate::{
     bounded::read_bounded,
+    side_by_side::with_each,
     sys::{Dir, distance::round_trip},
-    threads::start_scoped_thread,
 };
 
 /// Folder of a manifest in segments, in a snapshot's record folder.
@@ -62,6 +57,9 @@ const LARGEST: u64 = 2 * LONGEST_LINE as u64;
 const AT_ONCE: usize = 16;
 /// What is kept of segments that were unpacked, in bytes, where two read the same one after the other.
 const KEPT: usize = 24 << 20;
+/// What is kept of segments as they are on disk, in bytes, where all are read several times: those of some
+/// two hundred thousand entries.
+const REMEMBERED: usize = 16 << 20;
 
 /// The name of a segment; the first is the 0th. That of the last one says so: a list that is cut short
 /// is known for what it is. Each says what it is, also where it is found alone.
@@ -125,6 +123,15 @@ pub struct Segments {
     recent: Option<Mutex<Recent>>,
     /// How many lines of entries each of them has, once it was unpacked.
     lines: Vec<OnceLock<u64>>,
+    /// What was read first, where all is read several times.
+    read: Option<Mutex<Remembered>>,
+}
+
+/// Segments as they are on disk, which are the ones that the list has.
+#[derive(Debug, Default)]
+struct Remembered {
+    packed: BTreeMap<usize, Arc<Vec<u8>>>,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +164,7 @@ impl Segments {
             dir: Arc::new(dir),
             elsewhere: BTreeMap::new(),
             recent: None,
+            read: None,
         })
     }
 
@@ -186,6 +194,7 @@ impl Segments {
             digests,
             elsewhere: BTreeMap::new(),
             recent: None,
+            read: None,
         })
     }
 
@@ -194,6 +203,15 @@ impl Segments {
     pub fn kept(self) -> Self {
         Self {
             recent: Some(Mutex::default()),
+            ..self
+        }
+    }
+
+    /// Keeps what was read and is whole, for who reads all of it several times.
+    #[must_use]
+    pub fn remembered(self) -> Self {
+        Self {
+            read: Some(Mutex::default()),
             ..self
         }
     }
@@ -242,7 +260,27 @@ impl Segments {
     }
 
     /// A segment as it is on disk, if it is the one that the list has.
-    fn packed(&self, at: usize) -> io::Result<Vec<u8>> {
+    fn packed(&self, at: usize) -> io::Result<Arc<Vec<u8>>> {
+        let read = || {
+            let read = self.read.as_ref()?.lock();
+            Some(read.unwrap_or_else(PoisonError::into_inner))
+        };
+        let known = read().and_then(|read| read.packed.get(&at).cloned());
+        if let Some(packed) = known {
+            return Ok(packed);
+        }
+        let packed = Arc::new(self.read_packed(at)?);
+        if let Some(mut read) = read()
+            && read.bytes + packed.len() <= REMEMBERED
+            && let Entry::Vacant(free) = read.packed.entry(at)
+        {
+            free.insert(Arc::clone(&packed));
+            read.bytes += packed.len();
+        }
+        Ok(packed)
+    }
+
+    fn read_packed(&self, at: usize) -> io::Result<Vec<u8>> {
         let named = |error: io::Error| {
             let name = self.name(at);
             io::Error::new(error.kind(), format!("{name}: {error}"))
@@ -336,32 +374,12 @@ impl Segments {
         threads: usize,
         check: &(impl Fn() -> Result<(), E> + Sync),
     ) -> Result<Vec<(usize, String)>, E> {
-        let next = AtomicUsize::new(0);
-        let read = || {
-            let mut faults = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= self.digests.len() {
-                    return Ok(faults);
-                }
-                check()?;
-                faults.extend(self.fault(at).map(|fault| (at, fault)));
-            }
-        };
-        let threads = threads.min(self.digests.len());
-        let mut faults = thread::scope(|scope| {
-            let others =
-                (1..threads).map_while(|_| start_scoped_thread(scope, "manifest", read).ok());
-            let others: Vec<_> = others.collect();
-            let mut faults = read()?;
-            for other in others {
-                let found = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-                faults.extend(found?);
-            }
-            Ok(faults)
-        })?;
-        faults.sort_unstable();
-        Ok(faults)
+        let all: Vec<usize> = (0..self.digests.len()).collect();
+        let found = with_each(&all, threads, &|at| {
+            check()?;
+            Ok(self.fault(*at).map(|fault| (*at, fault)))
+        });
+        found.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// Whether somebody far away answers for the file system that they are on.

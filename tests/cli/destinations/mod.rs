@@ -1,15 +1,15 @@
 //! Several destinations: one run serves all, and what is wrong with one is nothing to the others.
 
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+mod continued;
+mod held_up;
+mod verbs;
+
+use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use test_support::{Mounted, is_missing, make_ext4};
+use test_support::is_missing;
 
-use crate::lab::{Lab, contents_below, entry_names, step_outcome, wait_for_child};
+use crate::lab::{Lab, contents_below, entry_names};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -108,171 +108,6 @@ fn one_run_serves_all_of_them() {
         .expect(0)
         .says("Snapshot on usb")
         .says("Everything is on local, nas, usb.");
-}
-
-#[test]
-fn an_absent_one_holds_up_no_other() {
-    let mut lab = lab();
-    lab.at(FIRST, &["apply"]).expect(0);
-    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
-    let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
-    assert_eq!(
-        ends(&report),
-        [("local", "success"), ("nas", "success"), ("usb", "refused")]
-    );
-    assert_eq!(report["result"], "incomplete");
-    assert_eq!((days(&lab, "mnt").len(), days(&lab, "nas").len()), (2, 2));
-    // One that may be away is waited for, and the run is never a success meanwhile.
-    lab.set("destinations.usb.ifAbsent", "defer");
-    let ran = lab.at(THIRD, &["apply"]).expect(75);
-    ran.says("usb").says("the next run tries again");
-    assert_eq!((days(&lab, "mnt").len(), days(&lab, "nas").len()), (3, 3));
-    let status = lab.at(THIRD, &["status", "--json"]).expect(0).json();
-    assert_eq!(status["destinations"]["usb"]["destination"]["ready"], false);
-    assert_eq!(status["destinations"]["nas"]["snapshots"], 3);
-    // It is back, and what it missed is caught up by the next run.
-    fs::rename(lab.path("away"), lab.path("usb")).unwrap();
-    lab.at("2025-03-08T02:00:00+01:00", &["apply"]).expect(0);
-    assert_eq!(days(&lab, "usb").len(), 2);
-    is_stored(&lab, "usb");
-}
-
-#[test]
-fn all_of_them_absent_is_a_run_that_is_not_begun() {
-    let mut lab = lab();
-    for name in ["nas", "usb"] {
-        lab.set(&format!("destinations.{name}.ifAbsent"), "defer");
-        fs::remove_dir(lab.path(name)).unwrap();
-    }
-    lab.set("local.ifAbsent", "defer");
-    fs::remove_dir(lab.path("mnt")).unwrap();
-    lab.at(FIRST, &["apply"]).expect(75);
-    assert!(lab.runs().is_empty());
-}
-
-#[test]
-fn one_without_room_holds_up_no_other() {
-    let mut lab = lab();
-    lab.set("destinations.usb.minSpaceGB", 1 << 30);
-    let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
-    assert_eq!(
-        ends(&report),
-        [("local", "success"), ("nas", "success"), ("usb", "refused")]
-    );
-    lab.at(SECOND, &["apply"])
-        .expect(3)
-        .says("usb: insufficient space");
-    is_stored(&lab, "nas");
-    assert!(days(&lab, "usb").is_empty());
-}
-
-#[test]
-fn a_small_disk_that_is_full_holds_up_no_other() {
-    let name = "a_small_disk_that_is_full_holds_up_no_other";
-    if is_missing(name, &["mkfs.ext4", "losetup", "blkid"], true) {
-        return;
-    }
-    let lab = lab();
-    make_ext4(&lab.path("small"), 8, &[]);
-    let mounted = Mounted::image(&lab.path("small"), "rw", &lab.path("usb"));
-    lab.write("home/large", &"0123456789abcdef".repeat(1 << 20));
-    let report = lab.at(FIRST, &["apply", "--json"]).expect(3).json();
-    assert_eq!(ends(&report)[2], ("usb", "refused"));
-    for disk in ["mnt", "nas"] {
-        is_stored(&lab, disk);
-    }
-    mounted.end();
-}
-
-#[test]
-fn the_disk_of_another_machine_is_left_alone_and_holds_up_no_other() {
-    let lab = lab();
-    lab.at(FIRST, &["apply"]).expect(0);
-    // As another machine has left it that has the same name.
-    let record = lab
-        .path("usb")
-        .join(crate::lab::HOST)
-        .join(".backup/destination.json");
-    let mut other: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-    other["id"] = json!("0123456789abcdef0123456789abcdef");
-    other["machine"] = json!("ab".repeat(32));
-    fs::write(&record, other.to_string()).unwrap();
-    let before = days(&lab, "usb");
-    let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
-    assert_eq!(
-        ends(&report),
-        [("local", "success"), ("nas", "success"), ("usb", "refused")]
-    );
-    assert_eq!(days(&lab, "usb"), before);
-    assert_eq!(days(&lab, "nas").len(), 2);
-}
-
-#[test]
-fn one_that_fails_holds_up_no_other() {
-    let lab = lab();
-    lab.at(FIRST, &["apply"]).expect(0);
-    // What is in the way of its next snapshot.
-    let tier = lab.path("nas").join(crate::lab::HOST).join("daily");
-    fs::rename(&tier, lab.path("saved")).unwrap();
-    fs::write(&tier, "no folder").unwrap();
-    let report = lab.at(SECOND, &["apply", "--json"]);
-    assert_ne!(report.code, 0);
-    let report = report.json();
-    let of = |name: &str| report["destinations"][name]["result"].as_str().unwrap();
-    assert_ne!(of("nas"), "success");
-    assert_eq!((of("local"), of("usb")), ("success", "success"));
-    is_stored(&lab, "usb");
-}
-
-#[test]
-fn a_run_that_is_killed_between_two_of_them_goes_on_where_it_was() {
-    let lab = lab();
-    for at in 0..3000 {
-        lab.write(&format!("home/many/{}/{at}", at % 50), "text\n");
-    }
-    let mut command = lab.command(&["apply", "--now", FIRST]);
-    let mut child = command.spawn().unwrap();
-    let began = Instant::now();
-    let sealed = loop {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "nothing was done"
-        );
-        let run = lab.runs().pop();
-        let journal = run.map(|run| {
-            lab.path("state")
-                .join("runs")
-                .join(run)
-                .join("journal.jsonl")
-        });
-        let text = journal.and_then(|path| fs::read_to_string(path).ok());
-        let text = text.unwrap_or_default();
-        if text.contains("\"step-started\",\"step\":\"snapshot:nas\"") {
-            break text;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    child.kill().unwrap();
-    wait_for_child(child, &["apply"]);
-    assert!(!sealed.contains("snapshot:usb"));
-    assert_eq!((days(&lab, "mnt").len(), days(&lab, "usb").len()), (1, 0));
-    // Meanwhile the one that it was at is taken away, and the others go on.
-    fs::rename(lab.path("nas"), lab.path("away")).unwrap();
-    let report = lab
-        .at("2025-03-05T03:00:00+01:00", &["apply", "--json"])
-        .expect(3)
-        .json();
-    assert_eq!(
-        ends(&report),
-        [("local", "success"), ("nas", "refused"), ("usb", "success")]
-    );
-    assert_eq!(lab.runs().len(), 1, "one run, continued");
-    assert_eq!(step_outcome(&report, "snapshot:usb")["status"], "succeeded");
-    is_stored(&lab, "usb");
-    is_stored(&lab, "mnt");
-    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
-    lab.at(SECOND, &["apply"]).expect(0);
-    is_stored(&lab, "nas");
 }
 
 #[test]
@@ -469,55 +304,4 @@ fn no_disk_has_what_another_has() {
             assert_eq!(entry_names(&stored.join(other)), [""; 0], "{disk}");
         }
     }
-}
-
-#[test]
-fn a_verb_works_on_the_destination_that_it_names() {
-    let lab = lab();
-    lab.at(FIRST, &["apply"]).expect(0);
-    lab.at(SECOND, &["apply", "--only", "usb"]).expect(0);
-    let count = |arguments: &[&str]| {
-        let list = lab.at(SECOND, arguments).expect(0).json();
-        list["snapshots"].as_array().unwrap().len()
-    };
-    assert_eq!(count(&["list", "--json", "--destination", "usb"]), 2);
-    assert_eq!(count(&["list", "--json", "--destination", "nas"]), 1);
-    assert_eq!(count(&["list", "--json", "--destination", "local"]), 1);
-
-    let (home, target) = (lab.text("home"), lab.text("restored"));
-    fs::remove_dir_all(lab.path("mnt")).unwrap();
-    let arguments = [
-        "restore",
-        "--destination",
-        "usb",
-        "latest~1",
-        &home,
-        &target,
-    ];
-    lab.run(&arguments).expect(0);
-    assert_eq!(
-        contents_below(&lab.path("restored")),
-        contents_below(&lab.path("home"))
-    );
-    lab.run(&["verify", "--destination", "usb", "--all"])
-        .expect(0);
-    lab.run(&["pin", "--destination", "usb", "latest~1"])
-        .expect(0);
-    let pinned = |name: &str| {
-        let list = lab
-            .run(&["list", "--json", "--destination", name])
-            .expect(0);
-        let list = list.json();
-        let all = list["snapshots"].as_array().unwrap().iter();
-        all.filter(|one| one["pinned"] == true).count()
-    };
-    assert_eq!((pinned("usb"), pinned("nas")), (1, 0));
-
-    fs::rename(lab.path("nas"), lab.path("away")).unwrap();
-    let refused = lab.run(&["verify", "--destination", "nas"]).expect(4);
-    refused.says("destinations.nas.mountPoint");
-    let unknown = lab
-        .run(&["find", "--destination", "nsa", "letter.txt"])
-        .expect(2);
-    unknown.says("there is no destination nsa").hints("nas");
 }
