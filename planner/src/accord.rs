@@ -12,11 +12,12 @@ mod deletions;
 
 use schema::{
     Config, Digest, Inventory, Plan, SnapshotId,
+    config::Expire,
     inventory::{self, DestinationState, Power, Presence, SourceScan, SourceState},
     outside::brief_line,
     plan::{
         Action, CloudLimits, CloudSyncStep, DeletePurpose, DeleteStep, DestinationCheckStep,
-        NotifyStep, SnapshotStep, SpaceCheckStep, Step,
+        ExpireStep, NotifyStep, SnapshotStep, SpaceCheckStep, Step,
     },
     record::{self, Capabilities, DestinationRecord},
     rsync::{RsyncCall, RsyncPlan, SPARSE},
@@ -31,8 +32,8 @@ use crate::{
     facts::Facts,
     feeds::RemoteFacts,
     steps::{
-        Draft, cloud_sync, destination_check, notify, post_script, pre_script, snapshot,
-        space_check, upload,
+        Draft, cloud_sync, destination_check, notify, post_script, pre_script, remote_expiry,
+        snapshot, space_check, upload,
     },
 };
 
@@ -164,6 +165,17 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
                 remote,
                 found.snapshot,
             )))
+        }
+        // Which those are hangs on the remote.
+        Action::Expire(found) => {
+            let remote = facts.remote.filter(|_| facts.config.cloud.enable)?;
+            (remote.options.expire == Expire::Here).then(|| {
+                let (expire, sweep) = (found.expire.clone(), found.sweep.clone());
+                Action::Expire(ExpireStep {
+                    withheld: found.withheld.clone(),
+                    ..remote_expiry::expire_step(facts, expire, sweep)
+                })
+            })
         }
         Action::Notify(found) => match action(notify::decide_notify(facts, &mut none))? {
             Action::Notify(wanted) => Some(Action::Notify(NotifyStep {

@@ -140,6 +140,7 @@ fn detail(action: &Action) -> Option<String> {
         },
         Action::CloudSync(step) => Some(step.remote.clone()),
         Action::Upload(step) => Some(step.remote.clone()),
+        Action::Expire(step) => Some(step.remote.clone()),
         Action::RemoteMark(step) => Some(step.remote.clone()),
         Action::Announce(step) => Some(healthcheck_name(
             step.url.as_deref(),

@@ -20,8 +20,8 @@ use crate::{
     feeds::RemoteFacts,
     findings, graph, join, lint,
     steps::{
-        After, Decide, cloud_sync, destination_check, notify, post_script, pre_script, room,
-        rotate, snapshot, space_check, upload,
+        After, Decide, cloud_sync, destination_check, notify, post_script, pre_script,
+        remote_expiry, room, rotate, snapshot, space_check, upload,
     },
 };
 
@@ -37,6 +37,7 @@ const PIPELINE: &[Decide] = &[
     rotate::decide_rotation,
     cloud_sync::decide_cloud_sync,
     upload::decide_upload,
+    remote_expiry::decide_remote_expiry,
     post_script::decide_post_script,
     notify::decide_notify,
 ];

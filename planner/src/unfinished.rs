@@ -148,6 +148,7 @@ fn withholds_deletions(plan: &Plan) -> bool {
             let mut all = std::iter::once(&step.on_complete).chain(others);
             all.any(|rotation| !rotation.unapproved.is_empty())
         }
+        Action::Expire(step) => !step.withheld.is_empty(),
         _ => false,
     })
 }

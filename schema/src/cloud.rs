@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{SnapshotId, digest::Digest, problem::Problem};
+use crate::{SnapshotId, digest::Digest, problem::Problem, remote_history::RemoteContent};
 
 /// Version of the format of what is written to the remote.
 pub const FORMAT_VERSION: u32 = 1;
@@ -141,6 +141,9 @@ pub struct CloudState {
     /// Whether rclone's configuration has the remote; none where that cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configured: Option<bool>,
+    /// What a remote of layout `history` has; none of one of layout `mirror`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<RemoteContent>,
 }
 
 /// The difference between an upload and a snapshot, in regular files.

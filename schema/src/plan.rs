@@ -32,7 +32,7 @@ pub use rotation::{
     DeletePurpose, DeleteStep, Deletion, Keep, Link, Lost, Move, RotateStep, Rotation, Unlink,
 };
 pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
-pub use upload::{RemoteMarkStep, UploadFeed, UploadStep};
+pub use upload::{ExpireStep, RemoteExpiry, RemoteMarkStep, UploadFeed, UploadStep};
 
 use std::collections::BTreeMap;
 
@@ -188,6 +188,8 @@ pub enum Action {
     CloudSync(CloudSyncStep),
     /// Puts the newest good snapshot on a remote with history.
     Upload(UploadStep),
+    /// Lets old snapshots go on a remote with history.
+    Expire(ExpireStep),
     /// Runs the post-backup script.
     PostScript(ScriptStep),
     /// Tells people of the result.
@@ -218,6 +220,9 @@ pub const CLOUD_SYNC: &str = "cloud-sync";
 
 /// Id of the step that puts a snapshot on a remote with history.
 pub const UPLOAD: &str = "upload";
+
+/// Id of the step that lets old snapshots go on a remote with history.
+pub const EXPIRE: &str = "expire";
 
 /// Whether a step of this id, without a destination's name, copies what there is to a remote.
 #[must_use]
@@ -258,6 +263,7 @@ impl Action {
             Self::Delete(step) => step.purpose.word(),
             Self::CloudSync(_) => CLOUD_SYNC,
             Self::Upload(_) => UPLOAD,
+            Self::Expire(_) => EXPIRE,
             Self::PostScript(_) => "post-script",
             Self::Notify(_) => NOTIFY,
             Self::Restore(_) => "restore",

@@ -14,7 +14,9 @@ use crate::{
     SnapshotId,
     cloud::{CloudMemory, UploadRecord},
     digest::Digest,
+    inventory::SnapshotState,
     problem::Problem,
+    reason::ExpireReason,
     record::SnapshotRecord,
 };
 
@@ -86,6 +88,46 @@ pub struct RemoteIntent {
     pub begun_at: DateTime<FixedOffset>,
 }
 
+/// `records/<id>.expired.json`: the snapshot is let go. Its record and all that it holds stay for
+/// `keepHistoryDays`; who takes this file away before has it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteTombstone {
+    /// Format of this file.
+    pub format_version: u32,
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Why it is let go.
+    pub reason: ExpireReason,
+    /// When it was let go, by the clock of that run.
+    pub expired_at: DateTime<FixedOffset>,
+    /// The program that wrote this, with its version.
+    pub made_by: String,
+}
+
+/// A snapshot that is let go and not yet taken away, as this machine remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpiredSnapshot {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// When the first runs that saw it so ended by their clocks, each on a day of its own.
+    pub seen: Vec<DateTime<FixedOffset>>,
+}
+
+/// What a remote of layout `history` has, as this machine last saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RemoteContent {
+    /// The snapshots that are there and not let go.
+    pub snapshots: Vec<SnapshotState>,
+    /// Snapshots of a disk that were the same as one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<SameSnapshot>,
+    /// Those that are let go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired: Vec<ExpiredSnapshot>,
+}
+
 /// `cloud/<key>/history.json`: what this machine remembers of a remote of layout `history`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -98,6 +140,9 @@ pub struct HistoryMemory {
     /// Snapshots since then that were the same as that one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub same: Vec<SameSnapshot>,
+    /// Snapshots that are let go there, as they were seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired: Vec<ExpiredSnapshot>,
     /// When an upload last put objects of which no record tells yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub putting: Option<DateTime<FixedOffset>>,

@@ -410,6 +410,7 @@ pub(super) fn backs_up(plan: &Plan) -> bool {
                 | Action::Delete(_)
                 | Action::CloudSync(_)
                 | Action::Upload(_)
+                | Action::Expire(_)
         )
     })
 }

@@ -73,14 +73,33 @@ pub fn is_old(
     memory: &CloudMemory,
     now: DateTime<FixedOffset>,
 ) -> bool {
-    let Some(born) = born(one) else {
-        return false;
-    };
-    let age = TimeDelta::days(config.keep_history_days.into());
+    let born = born(one);
+    born.is_some_and(|born| agree_on(born, config.keep_history_days, &memory.runs, now))
+}
+
+/// The same of what was first seen at these times, each of a run of its own.
+#[must_use]
+pub(crate) fn clocks_agree(
+    seen: &[DateTime<FixedOffset>],
+    keep_days: u32,
+    runs: &[DateTime<FixedOffset>],
+    now: DateTime<FixedOffset>,
+) -> bool {
+    middle(seen).is_some_and(|born| agree_on(born, keep_days, runs, now))
+}
+
+/// Whether as many clocks say that so many days have passed since.
+fn agree_on(
+    born: DateTime<FixedOffset>,
+    keep_days: u32,
+    runs: &[DateTime<FixedOffset>],
+    now: DateTime<FixedOffset>,
+) -> bool {
+    let age = TimeDelta::days(keep_days.into());
     let old = |at: &DateTime<FixedOffset>| at.signed_duration_since(born) >= age;
     let mut days = vec![now.date_naive()];
     let mut agree = usize::from(old(&now));
-    for run in memory.runs.iter().rev() {
+    for run in runs.iter().rev() {
         if days.len() == AGREE {
             break;
         }
@@ -94,10 +113,15 @@ pub fn is_old(
 
 /// When a folder was made, by the middle one of three clocks; none before there are as many.
 fn born(one: &HistoryFolder) -> Option<DateTime<FixedOffset>> {
-    let mut seen = one.seen.clone();
-    if seen.is_empty() {
+    if one.seen.is_empty() {
         return Some(one.since);
     }
+    middle(&one.seen)
+}
+
+/// The middle one of three clocks; none before there are as many.
+fn middle(seen: &[DateTime<FixedOffset>]) -> Option<DateTime<FixedOffset>> {
+    let mut seen = seen.to_vec();
     seen.sort();
     (seen.len() >= AGREE).then(|| seen[seen.len() / 2])
 }

@@ -109,6 +109,7 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
                 need("snapshot", "which it is to copy");
             }
         }
+        Action::Expire(_) => need("upload", "without which nothing may be deleted"),
         Action::Upload(upload) => {
             if (upload.live.is_some() || must_succeed(plan)) && has(plan, "pre-script") {
                 need("pre-script", "which may make the sources");

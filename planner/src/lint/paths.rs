@@ -46,6 +46,12 @@ impl Paths<'_> {
             Action::Snapshot(snapshot) => self.of_snapshot(snapshot, standing),
             Action::CloudSync(sync) => self.of_cloud(sync, plan, standing),
             Action::Upload(upload) => self.of_upload(upload, plan),
+            Action::Expire(expire) => {
+                self.of_remote(&expire.remote, expire.config_file.as_ref(), plan);
+                if expire.folder != plan.host {
+                    self.outside(&expire.folder, &format!("the folder of {}", plan.host));
+                }
+            }
             Action::Restore(restore) => self.of_restore(restore),
             Action::Repair(repair) => self.of_repair(repair),
             Action::Adopt(adopt) => self.of_adoption(adopt),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use schema::{
     Plan, SnapshotId,
     plan::{
-        Action, CloudSyncStep, DeletePurpose, DeleteStep, Deletion, RepairFrom, RepairStep,
-        RotateStep, Rotation, Step, UploadFeed, UploadStep,
+        Action, CloudSyncStep, DeletePurpose, DeleteStep, Deletion, ExpireStep, RepairFrom,
+        RepairStep, RotateStep, Rotation, Step, UploadFeed, UploadStep,
     },
 };
 
@@ -43,6 +43,7 @@ pub(super) fn check(plan: &Plan, standing: &Standing<'_>, broken: &mut Broken) {
             Action::Rotate(rotate) => check.rotate(step, rotate),
             Action::CloudSync(sync) => check.cloud(step, sync),
             Action::Upload(upload) => check.upload(step, upload),
+            Action::Expire(expire) => check.expiry(step, expire),
             Action::Repair(repair) => check.repair(step, repair),
             _ => {}
         }
@@ -130,6 +131,42 @@ impl Protection<'_, '_> {
         if let Some(feed) = upload.from.iter().find(writes) {
             let what = format!("would write to {}, which it is to read", feed.of);
             self.broken.step(TOUCHES_PROTECTED, step, what);
+        }
+    }
+
+    /// Only what is known of a remote goes there, never what was made last, what is pinned, or what nobody
+    /// let go before.
+    fn expiry(&mut self, step: &Step, expire: &ExpireStep) {
+        let content = self
+            .standing
+            .cloud
+            .and_then(|cloud| cloud.history.as_ref())
+            .filter(|_| self.standing.is_new);
+        let Some(content) = content else {
+            return;
+        };
+        let last = content
+            .snapshots
+            .iter()
+            .max_by_key(|one| (one.record.sequence, one.record.sealed_at, one.record.id));
+        for one in &expire.expire {
+            let found = content.snapshots.iter().find(|it| it.record.id == one.id);
+            let why = match found {
+                None => "which is not known to be there",
+                Some(found) if found.marks.pinned => "which is pinned",
+                Some(found) if last.is_some_and(|last| last.record.id == found.record.id) => {
+                    "which is the newest there"
+                }
+                Some(_) => continue,
+            };
+            let what = format!("would let {} go, {why}", one.id);
+            self.broken.step(TOUCHES_PROTECTED, step, what);
+        }
+        for id in &expire.sweep {
+            if content.expired.iter().all(|one| one.id != *id) {
+                let what = format!("would take {id} away, which nobody let go");
+                self.broken.step(TOUCHES_PROTECTED, step, what);
+            }
         }
     }
 

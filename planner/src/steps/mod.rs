@@ -10,6 +10,7 @@ mod layout;
 pub(crate) mod notify;
 pub(crate) mod post_script;
 pub(crate) mod pre_script;
+pub(crate) mod remote_expiry;
 pub(crate) mod room;
 pub(crate) mod rotate;
 mod rsync;

@@ -87,7 +87,9 @@ impl Action {
             | Self::Mark(_)
             | Self::Repair(_)
             | Self::Adopt(_) => Part::Local,
-            Self::CloudSync(_) | Self::Upload(_) | Self::RemoteMark(_) => Part::Cloud,
+            Self::CloudSync(_) | Self::Upload(_) | Self::Expire(_) | Self::RemoteMark(_) => {
+                Part::Cloud
+            }
         }
     }
 }

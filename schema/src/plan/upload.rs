@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DestinationCheckStep, LiveSources, MarkStep};
-use crate::SnapshotId;
 use crate::config::{AbsolutePath, DestinationName};
 use crate::duration::Span;
+use crate::{ExpireReason, SnapshotId};
 
 /// Puts the newest good snapshot on a remote of layout `history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +52,45 @@ pub struct UploadFeed {
     /// The newest good one that is there already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<SnapshotId>,
+}
+
+/// Lets snapshots go on a remote of layout `history`, and takes away what those had that were let go long
+/// enough ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireStep {
+    /// The program, found on the PATH.
+    pub program: String,
+    /// Options of each of its calls.
+    pub options: Vec<String>,
+    /// The host's folder on the remote, as rclone names it.
+    pub remote: String,
+    /// The name of the host's folder.
+    pub folder: String,
+    /// The rclone configuration; refused if others can read it.
+    pub config_file: Option<AbsolutePath>,
+    /// Time after which it is ended and the step failed.
+    pub timeout: Span,
+    /// Snapshots that are let go, oldest first. All that they hold stays for now.
+    pub expire: Vec<RemoteExpiry>,
+    /// What would go as well, and waits for a person's approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<RemoteExpiry>,
+    /// Days for which what was let go stays.
+    pub keep_days: u32,
+    /// Snapshots that were let go longer ago: their records and manifests go, and each object that no
+    /// snapshot needs which is not let go.
+    pub sweep: Vec<SnapshotId>,
+}
+
+/// A snapshot that is let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteExpiry {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Why.
+    pub reason: ExpireReason,
 }
 
 /// Records on a remote of layout `history` what a person says of a snapshot there.

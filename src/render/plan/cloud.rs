@@ -3,7 +3,7 @@
 use planner::TOLD_ONE_BY_ONE;
 use schema::{
     config::SyncMode,
-    plan::{CloudSyncStep, UploadFeed, UploadStep},
+    plan::{CloudSyncStep, ExpireStep, UploadFeed, UploadStep},
 };
 
 use super::lines::add_verb;
@@ -52,11 +52,44 @@ pub(super) fn add_upload(page: &mut Page, step: &UploadStep) {
         }
     };
     add_verb(page, "upload", &format!("{what} to {remote}"));
-    add_verb(
-        page,
-        "",
-        "what it does not have yet; nothing is deleted there",
-    );
+    add_verb(page, "", "what it does not have yet");
+}
+
+/// Adds what a remote with history lets go, and what it loses for good: each with its reason, or all in one.
+pub(super) fn add_expiry(page: &mut Page, step: &ExpireStep, is_whole: bool, style: &Style) {
+    let days = amount::plural(step.keep_days.into(), "day", "days");
+    let count = step.expire.len();
+    if count > 0 {
+        let text = format!(
+            "{}; what they hold stays there for {days}",
+            amount::plural(count as u64, "snapshot", "snapshots")
+        );
+        add_verb(page, &style.red("let go"), &text);
+        let shown = if is_whole { count } else { TOLD_ONE_BY_ONE };
+        for one in step.expire.iter().take(shown) {
+            add_verb(page, "", &format!("{}: {}", one.id, one.reason));
+        }
+        if count > shown {
+            add_verb(page, "", &format!("and {} more", count - shown));
+        }
+    }
+    if !step.withheld.is_empty() {
+        let count = amount::plural(step.withheld.len() as u64, "snapshot", "snapshots");
+        add_verb(
+            page,
+            "keep",
+            &format!("{count} there until a person agrees"),
+        );
+    }
+    if !step.sweep.is_empty() {
+        let ids: Vec<String> = step.sweep.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "what only {} had, let go over {days} ago: {}",
+            amount::plural(ids.len() as u64, "snapshot", "snapshots"),
+            ids.join(", ")
+        );
+        add_verb(page, &style.red("delete"), &text);
+    }
 }
 
 /// Which snapshot of a disk that is.

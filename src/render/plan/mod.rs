@@ -235,6 +235,10 @@ fn describe_total(plan: &Plan, style: &Style) -> String {
             )),
             Action::CloudSync(_) => parts.push("copy to the cloud".to_owned()),
             Action::Upload(_) => parts.push("upload".to_owned()),
+            Action::Expire(step) if !step.expire.is_empty() => {
+                let count = amount::plural(step.expire.len() as u64, "snapshot", "snapshots");
+                parts.push(format!("let {count} go on the remote"));
+            }
             _ => {}
         }
     }

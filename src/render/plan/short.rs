@@ -33,6 +33,7 @@ pub(super) fn is_of_backup(plan: &Plan) -> bool {
         | Action::Rotate(_)
         | Action::CloudSync(_)
         | Action::Upload(_)
+        | Action::Expire(_)
         | Action::Announce(_)
         | Action::Notify(_) => true,
         Action::Restore(_)
@@ -119,6 +120,7 @@ fn add_what_matters(
             }
             cloud::add_upload(page, step);
         }
+        Action::Expire(step) => cloud::add_expiry(page, step, false, style),
         Action::PlanAgain => steps::add_action(page, action, plan, inventory, style),
         // What happens in any case, or cannot be in the plan of a backup.
         Action::Announce(_)

@@ -61,6 +61,7 @@ pub(super) fn add_action(
             }
             cloud::add_upload(page, step);
         }
+        Action::Expire(step) => cloud::add_expiry(page, step, true, style),
         Action::Announce(step) => add_announcement(page, step),
         Action::Notify(step) => add_notification(page, step),
         Action::Restore(step) => add_restore(page, step, style),

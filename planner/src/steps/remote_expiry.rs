@@ -1,0 +1,174 @@
+//! Decides which snapshots are let go on a remote with history, and of which all is taken away.
+//!
+//! What is let go is decided by the rules of disks, on what the remote was last known to have: the snapshot
+//! that this run uploads is not among it, so that the rules are a run behind, and never ahead. What was let go
+//! is taken away when three clocks say that it was long enough ago.
+
+use std::collections::BTreeSet;
+
+use schema::{
+    ExpireReason, Finding, SnapshotId,
+    config::{Expire, MaxDelete},
+    plan::{Action, ExpireStep, RemoteExpiry},
+    remote_history::RemoteContent,
+};
+
+use super::{Draft, cloud_sync};
+use crate::{
+    facts::{self, Facts},
+    findings::{
+        cloud::clocks_agree,
+        code,
+        finding::{counted, first_few, warning},
+    },
+    retention::{self, Candidate, Policy},
+};
+
+/// The step, where something is to go.
+pub(crate) fn decide_remote_expiry(
+    facts: &Facts<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<Draft> {
+    let remote = facts.remote?;
+    let uploads = facts.is_live() || !remote.from.is_empty();
+    if !facts.config.cloud.enable || !uploads || remote.options.expire == Expire::Never {
+        return None;
+    }
+    let content = content_of(facts)?;
+    let due = all_expired(facts, content);
+    let unapproved = needs_approval(facts, content, &due);
+    let (expire, withheld) = match unapproved {
+        None => (due, Vec::new()),
+        Some(finding) => {
+            findings.push(finding);
+            (Vec::new(), due)
+        }
+    };
+    let step = ExpireStep {
+        withheld,
+        ..expire_step(facts, expire, all_swept(facts, content))
+    };
+    let has_any = !step.expire.is_empty() || !step.withheld.is_empty() || !step.sweep.is_empty();
+    has_any.then(|| Draft::needing(&["upload"], Action::Expire(step)))
+}
+
+/// What this machine knows of the remote.
+pub(crate) fn content_of<'a>(facts: &Facts<'a>) -> Option<&'a RemoteContent> {
+    facts.inventory.cloud.as_ref()?.history.as_ref()
+}
+
+/// The step that lets these go and takes away what those had.
+pub(crate) fn expire_step(
+    facts: &Facts<'_>,
+    expire: Vec<RemoteExpiry>,
+    sweep: Vec<SnapshotId>,
+) -> ExpireStep {
+    let cloud = &facts.config.cloud;
+    ExpireStep {
+        program: "rclone".to_owned(),
+        options: cloud_sync::options(cloud),
+        remote: cloud_sync::remote(cloud, facts.host),
+        folder: facts.host.to_owned(),
+        config_file: cloud.config_file.clone(),
+        timeout: cloud.timeout.clone(),
+        expire,
+        withheld: Vec::new(),
+        keep_days: cloud.keep_history_days,
+        sweep,
+    }
+}
+
+/// All that the rules let go, oldest first. A snapshot of which one that was the same is kept stays with it.
+pub(crate) fn all_expired(facts: &Facts<'_>, content: &RemoteContent) -> Vec<RemoteExpiry> {
+    let found: Vec<Candidate> = content.snapshots.iter().map(facts::candidate).collect();
+    let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    let last_made = content.snapshots.iter().max_by_key(|one| {
+        let record = &one.record;
+        (record.sequence, record.sealed_at, record.id)
+    });
+    let last_made = last_made.map(|one| one.record.id);
+    let mut all = found;
+    let of = |id: SnapshotId, all: &[Candidate]| all.iter().find(|one| one.id == id).cloned();
+    for same in &content.same {
+        if let (None, Some(like)) = (of(same.id, &all), of(same.like, &all)) {
+            all.push(Candidate {
+                id: same.id,
+                started_at: same.started_at.to_utc(),
+                hour: retention::hour_of(same.started_at),
+                day: same.day,
+                ..like
+            });
+        }
+    }
+    let policy = Policy::of(&facts.config.local);
+    let decision = retention::decide_retention(&policy, facts.now, &all);
+    let expired: Vec<(SnapshotId, ExpireReason)> = decision
+        .expired_by_time()
+        .map(|(id, expired)| (id, expired.reason))
+        .collect();
+    let goes: BTreeSet<SnapshotId> = expired.iter().map(|(id, _)| *id).collect();
+    let there: BTreeSet<SnapshotId> = content.snapshots.iter().map(|one| one.record.id).collect();
+    let is_wanted = |id: SnapshotId| {
+        let mut same = content.same.iter().filter(|same| same.like == id);
+        same.any(|same| !goes.contains(&same.id))
+    };
+    expired
+        .into_iter()
+        .filter(|(id, _)| {
+            let stays = [newest_good, last_made].contains(&Some(*id));
+            there.contains(id) && !stays && !is_wanted(*id)
+        })
+        .map(|(id, reason)| RemoteExpiry { id, reason })
+        .collect()
+}
+
+/// What was let go so long ago that it is taken away.
+pub(crate) fn all_swept(facts: &Facts<'_>, content: &RemoteContent) -> Vec<SnapshotId> {
+    let state = facts.inventory.cloud.as_ref();
+    let runs = state.map_or(&[][..], |state| &state.memory.runs);
+    let keep_days = facts.config.cloud.keep_history_days;
+    let now = facts.started_at;
+    let is_old = |one: &&schema::remote_history::ExpiredSnapshot| {
+        clocks_agree(&one.seen, keep_days, runs, now)
+    };
+    let old = content.expired.iter().filter(is_old);
+    old.map(|one| one.id).collect()
+}
+
+/// That more would go at once than a person is to be surprised by.
+fn needs_approval(
+    facts: &Facts<'_>,
+    content: &RemoteContent,
+    expire: &[RemoteExpiry],
+) -> Option<Finding> {
+    let all = content.snapshots.len();
+    let share = match facts.config.cloud.max_delete {
+        MaxDelete::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        MaxDelete::Percent(percent) => (all * usize::from(percent)).div_ceil(100),
+    };
+    // A night makes one, and each rule may let one go for it.
+    let each = Policy::of(&facts.config.local).rules_in_force();
+    if expire.len() <= share.max(each) || facts.options.approve_deletions {
+        return None;
+    }
+    let count = expire.len() as u64;
+    Some(
+        warning(
+            code::DELETIONS_NEED_APPROVAL,
+            format!(
+                "{} at once on the remote need approval, more than cloud.maxDelete ({}) of {}: {}",
+                counted(count, "deletion"),
+                facts.config.cloud.max_delete,
+                counted(all as u64, "snapshot"),
+                first_few(expire.iter().map(|one| one.id.to_string()), count)
+            ),
+        )
+        .hint(
+            "if the keep numbers (local.keepLast to keepYearly) are as you want them, run \
+             `backup apply --approve-deletions`; else raise them",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;
