@@ -25,7 +25,7 @@ const SECOND: &str = "2025-03-06T02:00:00+01:00";
 const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
 /// A lab with the remote `b2` beside `local`, which is the folder `far`.
-fn lab(test: &str) -> Option<Lab> {
+pub(crate) fn lab(test: &str) -> Option<Lab> {
     if !is_installed("rclone") {
         skip(&format!("{test} because rclone is not installed"));
         return None;
@@ -43,13 +43,13 @@ fn lab(test: &str) -> Option<Lab> {
 }
 
 /// Has the remote be this folder.
-fn point_to(lab: &Lab, folder: &Path) {
+pub(crate) fn point_to(lab: &Lab, folder: &Path) {
     let config = format!("[far]\ntype = alias\nremote = {}\n", folder.display());
     remote(lab, &config);
 }
 
 /// Has nobody answer for the remote.
-fn cut_off(lab: &Lab) {
+pub(crate) fn cut_off(lab: &Lab) {
     remote(
         lab,
         "[far]\ntype = webdav\nurl = http://127.0.0.1:9/\nvendor = other\n",
@@ -57,7 +57,7 @@ fn cut_off(lab: &Lab) {
 }
 
 /// A path in the host's folder behind the remote.
-fn far(lab: &Lab, relative: &str) -> PathBuf {
+pub(crate) fn far(lab: &Lab, relative: &str) -> PathBuf {
     lab.path("far").join("Backups").join(HOST).join(relative)
 }
 
@@ -67,7 +67,7 @@ fn back_up(lab: &Lab, now: &str) {
 }
 
 /// The machine is lost with its disk: what is left is the configuration and the remote.
-fn lose_machine(lab: &Lab) {
+pub(crate) fn lose_machine(lab: &Lab) {
     fs::remove_dir_all(lab.path("mnt")).unwrap();
     fs::remove_dir_all(lab.path("state")).unwrap();
 }
@@ -260,7 +260,7 @@ fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
 }
 
 /// The objects behind the remote, by their paths.
-fn objects(lab: &Lab) -> Vec<PathBuf> {
+pub(crate) fn objects(lab: &Lab) -> Vec<PathBuf> {
     let all = walkdir::WalkDir::new(far(lab, "objects")).into_iter();
     let files = all
         .map(Result::unwrap)
