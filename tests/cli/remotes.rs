@@ -91,6 +91,9 @@ fn a_new_machine_lists_and_restores_from_the_remote_alone() {
     fs::remove_dir_all(lab.path("home")).unwrap();
     let list = lab.at(THIRD, &["list", "--json"]).expect(0).json();
     assert_eq!(listed(&list), [id_of(SECOND), id_of(FIRST)]);
+    let whole = &list["destinations"]["b2"]["snapshots"];
+    let mut whole = whole.as_array().unwrap().iter();
+    assert!(whole.all(|one| one["manifest_fault"].is_null() && one["complete"] == true));
     let letter = lab.text("home/ann/letter.txt");
     let out = lab.text("out");
     // Without a name the nearest that is there is taken, and it is said which that is.
@@ -303,6 +306,10 @@ fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() 
     let read = |one: &Value| one["files"].as_u64().unwrap();
     assert_eq!(found.iter().map(read).sum::<u64>(), before.len() as u64);
     full(&["--full"]).expect(3).says("uploads them again");
+    // Without options all of it is looked at, by hashes where the remote has those.
+    let all = full(&["--json"]).json();
+    assert_eq!(all["files"], before.len());
+    assert_eq!(all["damage_count"], 2);
     // Nothing is new, and what is damaged there is put again all the same.
     lab.at(SECOND, &["apply"]).expect(0);
     for (path, content) in &before {
@@ -322,6 +329,9 @@ fn a_pin_on_the_remote_outlives_the_machine() {
     back_up(&lab, FIRST);
     lab.write("home/new.txt", "new\n");
     back_up(&lab, SECOND);
+    // What travelled is another file than what was sealed on the disk, and nobody changed it.
+    let here = lab.run(&["list", "--destination", "b2"]).expect(0);
+    assert!(!here.stdout.contains("damaged"), "{here}");
     let pinned = |lab: &Lab| -> Vec<bool> {
         let list = lab
             .run(&["list", "--destination", "b2", "--json"])
@@ -490,6 +500,7 @@ fn what_is_for_disks_is_refused_on_a_remote() {
         &["delete", "--yes", "latest"],
         &["adopt", "--yes"],
         &["init"],
+        &["view", "--remove"],
     ] {
         let words = [verb, &["--destination", "b2"]].concat();
         lab.run(&words).expect(4).says("b2 is a remote");
