@@ -48,6 +48,7 @@ let
 
   # The named disks that are used, each as if it were `local`.
   disks = import ./disks.nix cfg;
+  views = disks // import ./remotes.nix cfg;
   used = lib.filterAttrs (_: of: of.enable) cfg.destinations;
 
   # What others have units of that name for, and sections of their own.
@@ -75,7 +76,7 @@ let
     let
       path = "destinations.${name}";
       isDisk = of.type == "disk";
-      view = disks.${name};
+      view = views.${name};
     in
     [
       (must (builtins.match "[a-z][a-z0-9-]{0,31}" name != null) path
@@ -91,10 +92,14 @@ let
       (must (!isDisk -> of.remote != null) "${path}.remote" "not set"
         "set it to one of those that `rclone listremotes` prints, such as \"b2:my-bucket\""
       )
-      (must (isDisk -> view.local.sources != [ ])
+      (must (view.local.sources != [ ])
         (if of.sources == null then "local.sources" else "${path}.sources")
         "empty although ${path}.enable is true"
         "name the folders to back up in ${path}.sources, or in local.sources"
+      )
+      (must (isDisk || of.layout != "mirror") "${path}.layout"
+        "\"mirror\", which this version keeps in `cloud` alone"
+        "remove it, or set cloud.* for a mirror"
       )
       (must (of.keepDaily != 0 || of.keepWeekly != 0 || of.keepMonthly != 0) "${path}.keepDaily"
         "no snapshot would be kept for a day, week or month: keepDaily, keepWeekly and keepMonthly are all 0"

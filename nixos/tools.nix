@@ -6,5 +6,5 @@ let
   views = [ cfg ] ++ builtins.attrValues (import ./disks.nix cfg);
 in
 lib.optional (builtins.any (view: view.local.enable && view.local.useRsync) views) pkgs.rsync
-++ lib.optional cfg.cloud.enable pkgs.rclone
+++ lib.optional (cfg.cloud.enable || import ./remotes.nix cfg != { }) pkgs.rclone
 ++ cfg.extraTools

@@ -16,32 +16,41 @@
   name ? null,
   # Whether its schedule is its own.
   hasSchedule ? false,
+  # Whether a disk that it reads lies where PrivateTmp would hide it.
+  readsTmp ? false,
 }:
 
 let
-  disks = import ./disks.nix cfg;
-
-  # The facts of each named destination that is a disk, by its name.
-  others = builtins.mapAttrs (
-    name: view:
-    import ./unit-facts.nix {
-      cfg = view;
-      inherit
-        program
-        mountUnit
-        stateDir
-        name
-        ;
-      configFile = null;
-      hasSchedule = cfg.destinations.${name}.schedule != null;
-    }
-  ) disks;
+  # The facts of each named destination, by its name.
+  ofOther =
+    more: name: view:
+    import ./unit-facts.nix (
+      {
+        cfg = view;
+        inherit
+          program
+          mountUnit
+          stateDir
+          name
+          ;
+        configFile = null;
+        hasSchedule = cfg.destinations.${name}.schedule != null;
+      }
+      // more view
+    );
+  disks = builtins.mapAttrs (ofOther (_: { })) (import ./disks.nix cfg);
+  remotes = builtins.mapAttrs (ofOther (view: {
+    inherit (view.cloud) configFile;
+    readsTmp = usesTmp || builtins.any (one: one.conditions."tmp.isUsed") (builtins.attrValues disks);
+  })) (import ./remotes.nix cfg);
+  # In the order of a run.
+  inOrder = builtins.attrValues disks ++ builtins.attrValues remotes;
 
   # What is known of those of which a condition holds.
   known =
     condition: text:
     map (one: one.texts.${text}) (
-      builtins.filter (one: one.conditions.${condition}) (builtins.attrValues others)
+      builtins.filter (one: one.conditions.${condition}) (builtins.attrValues disks)
     );
 
   escape = import ./escape.nix;
@@ -70,10 +79,11 @@ let
     || below local.mountPoint
     || below stateDir
     || below monitoring.logPath
-    || (configFile != null && below configFile);
+    || (configFile != null && below configFile)
+    || readsTmp;
 in
 {
-  inherit others;
+  inherit disks remotes;
 
   conditions = {
     "local.enable" = local.enable;
@@ -96,12 +106,12 @@ in
     "state.isInItsDefault" = stateDir == "/var/lib/backup";
     "tmp.isUsed" = usesTmp;
     "tmp.isUsedByAny" =
-      usesTmp || builtins.any (one: one.conditions."tmp.isUsed") (builtins.attrValues others);
+      usesTmp || builtins.any (one: one.conditions."tmp.isUsed") inOrder;
     "destination.hasSchedule" = hasSchedule;
   };
 
   lists = {
-    "others.names" = builtins.attrNames others;
+    "others.names" = map (one: one.texts.name) inOrder;
     "others.mountPoints" = known "local.enable" "mountPoint.word";
     "others.mountUnits" = known "destination.isMounted" "mountUnit";
     "others.readable" = known "local.readableByUsers" "name";

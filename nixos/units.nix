@@ -29,13 +29,15 @@ let
   data = builtins.fromJSON (builtins.readFile ./units.json);
 
   # Of each named destination, by its name.
-  others = mapAttrs (
+  ofNamed = mapAttrs (
     _: own:
     import ./units.nix {
       facts = own;
       inherit mkDefault;
     }
-  ) facts.others;
+  );
+  disks = ofNamed facts.disks;
+  remotes = ofNamed facts.remotes;
 
   # "!" stands before what must not hold.
   holds = all (
@@ -174,15 +176,23 @@ let
       found = builtins.match "(.*)[.]${suffix}" name;
     in
     if found == null then null else head found;
-  # What each named destination has.
-  ofOthers = part: builtins.foldl' (all: own: all // own.${part}) { } (attrValues others);
+  # What each of these has.
+  ofEach = named: part: builtins.foldl' (all: own: all // own.${part}) { } (attrValues named);
 in
 {
-  services = ofKind data.units "service" "serviceConfig" "Service" // ofOthers "diskServices";
-  timers = ofKind data.units "timer" "timerConfig" "Timer" // ofOthers "diskTimers";
+  services =
+    ofKind data.units "service" "serviceConfig" "Service"
+    // ofEach disks "diskServices"
+    // ofEach remotes "remoteServices";
+  timers =
+    ofKind data.units "timer" "timerConfig" "Timer"
+    // ofEach disks "diskTimers"
+    // ofEach remotes "diskTimers";
 
   # As the units of the named destination whose facts these are.
   diskServices = ofKind data.diskUnits "service" "serviceConfig" "Service";
+  remoteServices = ofKind data.remoteUnits "service" "serviceConfig" "Service";
+  # A remote's timer is a disk's.
   diskTimers = ofKind data.diskUnits "timer" "timerConfig" "Timer";
   ofUserDiskTimers = listToAttrs (
     map (name: {
@@ -199,7 +209,8 @@ in
 
   ofUser = {
     services = ofUser "service";
-    timers = ofUser "timer" // ofOthers "ofUserDiskTimers";
+    timers =
+      ofUser "timer" // ofEach disks "ofUserDiskTimers" // ofEach remotes "ofUserDiskTimers";
   };
 
   # Asks for a deferred backup when AC power comes back. Empty where that does not count.

@@ -26,6 +26,7 @@ use planner::{
     check::Checked,
     offers::{Offer, Purpose},
 };
+use schema::Config;
 
 use self::{
     typed_line::{TypedLine, with_home},
@@ -200,6 +201,12 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
             let words: Vec<&str> = hosts.iter().map(String::as_str).collect();
             Some(fixed(&words, "another host's folder", &question.typed))
         }
+        Wanted::Destination => {
+            let config = read_config(question)?.1;
+            let names = config.names();
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            Some(fixed(&names, "a destination", &question.typed))
+        }
         Wanted::Schedule => Some(fixed(
             &["daily", "weekly", "monthly", "hourly"],
             "how often",
@@ -240,8 +247,20 @@ fn paths_in(engine: &Engine, snapshot: &str, typed: &str) -> Option<Vec<Offer>> 
     Some(offers.collect())
 }
 
-/// The engine of the configuration that the line means; none where it cannot be read.
+/// The engine of the configuration that the line means, and of the destination that it names; none where
+/// there is no such. Of a remote what is known of it is enough.
 fn open_engine(question: &Question) -> Option<Engine> {
+    let (settings, config) = read_config(question)?;
+    let engine = settings.engine_for(config);
+    let Some(name) = &question.destination else {
+        return Some(engine);
+    };
+    let engine = engine.of(&name.to_str()?.parse().ok()?)?;
+    engine.unasked()
+}
+
+/// The configuration that the line means; none where it cannot be read.
+fn read_config(question: &Question) -> Option<(Settings, Config)> {
     let mut words: Vec<OsString> = ["backup", "list"].map(OsString::from).to_vec();
     for (option, value) in [
         ("--config", &question.config),
@@ -255,7 +274,7 @@ fn open_engine(question: &Question) -> Option<Engine> {
     // A user reads the machine's where he has none, and so he does who types `sudo` before it.
     let settings = Settings::new(&cli.global, true);
     let Checked { config, .. } = engine::read_config(&settings.config_path).ok()?;
-    Some(settings.engine_for(config))
+    Some((settings, config))
 }
 
 #[cfg(test)]

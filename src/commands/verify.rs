@@ -29,12 +29,12 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     if is_far && !arguments.against_state {
         let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
         screen.clear();
-        return Ok(show_cloud_verification(
-            &verified?,
-            &engine.cloud_remote(),
-            settings,
-            out,
-        ));
+        let remote = engine.cloud_remote();
+        let place = match engine.is_of_remote() {
+            true => Place::History(&remote),
+            false => Place::Mirror(&remote),
+        };
+        return Ok(show_cloud_verification(&verified?, place, settings, out));
     }
     let verified = engine.verify(&verify_request(arguments), &screen);
     screen.clear();
@@ -120,17 +120,26 @@ fn cloud_depth(arguments: &Verify) -> CloudDepth {
     }
 }
 
+/// Where what was compared stands.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// The newest snapshot as files.
+    Mirror(&'a str),
+    /// The contents of all snapshots.
+    History(&'a str),
+}
+
 /// Shows what a comparison with the copy in the cloud found; gives the exit code.
 fn show_cloud_verification(
     found: &CloudVerification,
-    remote: &str,
+    place: Place<'_>,
     settings: &Settings,
     out: &Out,
 ) -> u8 {
     if settings.json {
         out.print_json(found);
     } else {
-        out.print_data(&cloud_text(found, remote));
+        out.print_data(&cloud_text(found, place));
     }
     if found.damage_count > 0 {
         exit::INCOMPLETE
@@ -139,14 +148,22 @@ fn show_cloud_verification(
     }
 }
 
-fn cloud_text(found: &CloudVerification, remote: &str) -> String {
-    let mut text = format!(
-        "{} at {}: {} ({}) compared by size",
-        found.id,
-        printable(remote),
-        amount::plural(found.files, "file", "files"),
-        amount::bytes(found.bytes),
-    );
+fn cloud_text(found: &CloudVerification, place: Place<'_>) -> String {
+    let bytes = amount::bytes(found.bytes);
+    let mut text = match place {
+        Place::Mirror(remote) => format!(
+            "{} at {}: {} ({bytes}) compared by size",
+            found.id,
+            printable(remote),
+            amount::plural(found.files, "file", "files"),
+        ),
+        Place::History(remote) => format!(
+            "snapshots at {} up to {}: {} ({bytes}) compared by size",
+            printable(remote),
+            found.id,
+            amount::plural(found.files, "content", "contents"),
+        ),
+    };
     if let Some(hash) = &found.hash {
         text.push_str(&format!(
             ", {} ({}) by {hash}",
@@ -166,11 +183,18 @@ fn cloud_text(found: &CloudVerification, remote: &str) -> String {
     if found.damage_count > 0 {
         text.push_str(&format!(
             "\n{}\n{}",
-            amount::plural(
-                found.damage_count,
-                "file is not whole",
-                "files are not whole"
-            ),
+            match place {
+                Place::Mirror(_) => amount::plural(
+                    found.damage_count,
+                    "file is not whole",
+                    "files are not whole"
+                ),
+                Place::History(_) => amount::plural(
+                    found.damage_count,
+                    "content is not whole",
+                    "contents are not whole"
+                ),
+            },
             hint::line(
                 0,
                 "the next `backup apply` uploads them again, as far as they are still here"

@@ -116,7 +116,10 @@ impl Engine {
         let path = staging.path.to_string_lossy();
         let into = (&staging.folder, &*path);
         if self.is_of_remote() {
-            return operation.with_history(|remote| remote.verify(into, look));
+            return operation.with_history(|remote| match depth {
+                CloudDepth::OfTheDay => remote.verify_all(into, look),
+                _ => remote.verify(into, look),
+            });
         }
         operation.with_rclone(&remote, |rclone, cache| {
             verify::verify_upload(rclone, cache, into, &remote, look)

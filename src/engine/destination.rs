@@ -143,8 +143,17 @@ impl Engine {
         };
         // It only spares work: where it cannot be kept, that is done again.
         let _ = state.keep_record_index(&found.index);
-        let store = found.store.map(|store| state.with_kept_digests(store));
+        let store = found.store.map(|store| self.with_digests(&state, store));
         Ok((found.state, store))
+    }
+
+    /// The destination with the digests that are kept of its manifests. What is known of a remote has none: a
+    /// manifest that travelled is another file than the one that was sealed.
+    fn with_digests(&self, state: &StateDir, store: Store) -> Store {
+        match self.known_of {
+            Some(_) => store,
+            None => state.with_kept_digests(store),
+        }
     }
 
     /// Puts what is remembered of a destination that was looked at into what was found.
@@ -202,14 +211,10 @@ impl Engine {
             return Ok(None);
         }
         let store = Store::open(&dir, local.mount_point.as_str(), &self.host_folder())?;
-        if self.known_of.is_some() {
-            // A manifest that travelled is another file than the one that was sealed.
-            return Ok(store);
-        }
         // Whoever may not read the state directory does without what is kept there.
         let state = self.state().ok().flatten();
         Ok(store.map(|store| match &state {
-            Some(state) => state.with_kept_digests(store),
+            Some(state) => self.with_digests(state, store),
             None => store,
         }))
     }

@@ -8,6 +8,7 @@ use executor::{
         remote_history::{self, HistoryRemote, KnownHistory},
     },
     error::Result,
+    event::Silent,
     state_dir::StateDir,
 };
 use planner::restore::config_of_downloads;
@@ -83,6 +84,12 @@ impl Engine {
         self.kept()?.ok_or_else(nothing)
     }
 
+    /// The engine whose destination can be read without asking anybody; none where nothing is known of it.
+    #[must_use]
+    pub fn unasked(&self) -> Option<Self> {
+        self.known(Ask::Never, &Silent).ok()
+    }
+
     /// The engine whose destination is what is known of the remote; none where that is nothing.
     fn kept(&self) -> Result<Option<Self>> {
         let Some(state) = self.state()? else {
@@ -139,8 +146,8 @@ impl Engine {
     /// What is known of the snapshots on a remote with history, without asking it; none where that is
     /// nothing.
     pub(super) fn known_list(&self) -> Option<SnapshotList> {
-        let known = self.known(Ask::Never, &executor::event::Silent).ok()?;
-        let operation = known.unlogged(&executor::event::Silent);
+        let known = self.unasked()?;
+        let operation = known.unlogged(&Silent);
         let found = operation.look_at_destination().ok()?;
         let remote = self.cloud_remote();
         Some(planner::list_remote_snapshots(

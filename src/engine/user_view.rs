@@ -49,6 +49,7 @@ impl Engine {
 
     /// What becomes of the view, with the destination that it is to show.
     fn decide_user_view(&self, remove: bool) -> Result<(UserViewChange, Option<Store>)> {
+        self.refuse_remote()?;
         let local = &self.config.local;
         let folder = self.stored_folder();
         let found = view::look_at_view(&folder, None);

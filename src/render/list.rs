@@ -166,6 +166,11 @@ pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
 }
 
 fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
+    // Of a remote nobody knows what a deletion frees.
+    let is_known = snapshots
+        .iter()
+        .any(|one| one.frees > 0 || one.frees_is_exact);
+    let shown = if is_known { 6 } else { 5 };
     let heads = ["SNAPSHOT", "TIERS", "AGE", "FILES", "SIZE", "ALONE"];
     let tiers = shown_tiers(snapshots);
     let rows: Vec<[String; 6]> = snapshots
@@ -189,7 +194,7 @@ fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
     }
     let line = |cells: [&str; 6]| {
         let mut text = String::new();
-        for (at, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
+        for (at, (cell, width)) in cells.into_iter().zip(widths).take(shown).enumerate() {
             // The first two are names, the rest amounts.
             text += &if at < 2 {
                 left(cell, width)
@@ -200,7 +205,7 @@ fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
         }
         text
     };
-    let columns = widths.iter().sum::<usize>() + 2 * widths.len();
+    let columns = widths.iter().take(shown).sum::<usize>() + 2 * shown;
     page.entry(0, &style.dim(line(heads)), columns, &style.dim("STATE"));
     for (row, one) in rows.iter().zip(snapshots) {
         let label = line(row.each_ref().map(String::as_str));
@@ -209,21 +214,28 @@ fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
         page.line(2, &style.dim(why));
     }
     page.blank();
+    page.line(0, &style.dim(legend(snapshots, &tiers, is_known)));
+}
+
+/// What the table has, and what its letters mean.
+fn legend(snapshots: &[ListedSnapshot], tiers: &[Tier], frees_is_known: bool) -> String {
     let bytes: u64 = snapshots.iter().map(|one| one.new_bytes).sum();
-    let exact = snapshots.iter().all(|one| one.frees_is_exact);
     let letters: Vec<String> = tiers
         .iter()
         .map(|tier| format!("{} {tier}", tier_letter(*tier)))
         .collect();
-    let legend = format!(
-        "{}, {} copied for them. {}. ALONE: {} its deletion frees{}.",
-        amount::plural(snapshots.len() as u64, "snapshot", "snapshots"),
+    let count = amount::plural(snapshots.len() as u64, "snapshot", "snapshots");
+    let letters = letters.join(", ");
+    if !frees_is_known {
+        return format!("{count}. {letters}.");
+    }
+    let exact = snapshots.iter().all(|one| one.frees_is_exact);
+    format!(
+        "{count}, {} copied for them. {letters}. ALONE: {} its deletion frees{}.",
         amount::bytes(bytes),
-        letters.join(", "),
         if exact { "what" } else { "what at least" },
         if exact { "" } else { " (>), never less" },
-    );
-    page.line(0, &style.dim(legend));
+    )
 }
 
 fn add_leftovers(page: &mut Page, title: &str, leftovers: &[Leftover], fate: &str) {

@@ -81,8 +81,11 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
 /// Everything that is known.
 fn add_all(facts: &mut Facts<'_>, status: &BackupStatus) {
     facts.add("Host", &printable(&status.host));
-    if let Some(found) = &status.destination {
-        add_destination(facts, status, found);
+    match &status.destination {
+        Some(found) => add_destination(facts, status, found),
+        // On a remote, as far as they are known.
+        None if status.snapshots > 0 => add_snapshots(facts, status),
+        None => {}
     }
     add_last_good(facts, status);
     add_cloud(facts, status);
@@ -210,6 +213,11 @@ fn add_destination(facts: &mut Facts<'_>, status: &BackupStatus, found: &Destina
         let text = format!("{lacks}; `backup plan` says what that means");
         facts.add("Cannot hold", &text);
     }
+    add_snapshots(facts, status);
+}
+
+/// The snapshots by their tiers.
+fn add_snapshots(facts: &mut Facts<'_>, status: &BackupStatus) {
     let tiers: Vec<String> = Tier::ALL
         .iter()
         .filter_map(|tier| {

@@ -86,6 +86,7 @@ mod tampered;
 mod threads;
 mod trust;
 mod typed;
+mod uploads;
 mod user_view;
 mod validity;
 mod verify;

@@ -3,33 +3,21 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    net::{TcpListener, TcpStream},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{FileExt as _, MetadataExt as _, symlink},
     },
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+    process::{Child, Command, Stdio},
 };
 
-use executor::{
-    cloud::{
-        memory::RemoteCache,
-        rclone::{Credentials, Rclone},
-        remote_history::{HistoryOptions, HistoryRemote, HistorySource},
-    },
-    event::{Context, Stop},
-    state_dir::StateDir,
-    store::Store,
-    sys::Dir,
-};
-use schema::record::SnapshotMarks;
 use serde_json::{Value, json};
 use test_support::{flip_byte, is_missing};
 
 use crate::{
     cloud::remote,
-    lab::{HOST, Lab, contents_below, id_of, is_installed, run_command, skip},
+    lab::{HOST, Lab, contents_below, id_of, is_installed, run_command, skip, wait_for},
 };
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
@@ -37,7 +25,7 @@ const SECOND: &str = "2025-03-06T02:00:00+01:00";
 const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
 /// A lab with the remote `b2` beside `local`, which is the folder `far`.
-fn lab(test: &str) -> Option<Lab> {
+pub(crate) fn lab(test: &str) -> Option<Lab> {
     if !is_installed("rclone") {
         skip(&format!("{test} because rclone is not installed"));
         return None;
@@ -55,13 +43,13 @@ fn lab(test: &str) -> Option<Lab> {
 }
 
 /// Has the remote be this folder.
-fn point_to(lab: &Lab, folder: &Path) {
+pub(crate) fn point_to(lab: &Lab, folder: &Path) {
     let config = format!("[far]\ntype = alias\nremote = {}\n", folder.display());
     remote(lab, &config);
 }
 
 /// Has nobody answer for the remote.
-fn cut_off(lab: &Lab) {
+pub(crate) fn cut_off(lab: &Lab) {
     remote(
         lab,
         "[far]\ntype = webdav\nurl = http://127.0.0.1:9/\nvendor = other\n",
@@ -69,63 +57,17 @@ fn cut_off(lab: &Lab) {
 }
 
 /// A path in the host's folder behind the remote.
-fn far(lab: &Lab, relative: &str) -> PathBuf {
+pub(crate) fn far(lab: &Lab, relative: &str) -> PathBuf {
     lab.path("far").join("Backups").join(HOST).join(relative)
-}
-
-/// Uploads a snapshot of `local`, as a run does.
-fn upload(lab: &Lab, now: &str) {
-    let stop = Stop::default();
-    let context = Context::silent(&stop);
-    let open = |path: &Path| Dir::from_fd(File::open(path).unwrap().into());
-    let mount_point = lab.text("mnt");
-    let store = Store::open(&open(&lab.path("mnt")), &mount_point, HOST);
-    let store = store.unwrap().unwrap();
-    let id = id_of(now).parse().unwrap();
-    let home = store.home_of(id).unwrap().unwrap();
-    let tree = store.snapshot(home, id).unwrap();
-    let record = store.record(id).unwrap().unwrap();
-    let state = StateDir::open_or_new(&lab.path("state")).unwrap();
-    let name = format!("far:Backups/{HOST}");
-    let cache = RemoteCache::open_or_new(&state, &name).unwrap();
-    let options = ["--config".to_owned(), lab.text("rclone.conf")];
-    let credentials = Credentials::none();
-    let rclone = Rclone {
-        program: "rclone",
-        options: &options,
-        credentials: &credentials,
-        step: "upload:b2",
-        until: None,
-        stall: Duration::from_secs(60),
-        most_listed: 1 << 27,
-        context,
-    };
-    let source = HistorySource {
-        folder: &store.named(&format!("{home}/{id}")),
-        tree: &tree,
-        record: &record,
-        manifest: store.manifest(id).unwrap(),
-        live: None,
-        marks: &SnapshotMarks::default(),
-    };
-    let remote = HistoryRemote {
-        rclone: &rclone,
-        cache: &cache,
-        remote: &name,
-        host: HOST,
-    };
-    let options = HistoryOptions { may_delete: true };
-    remote.upload(source, options).unwrap();
 }
 
 /// Makes a snapshot and uploads it.
 fn back_up(lab: &Lab, now: &str) {
-    lab.at(now, &["apply", "--only", "local"]).expect(0);
-    upload(lab, now);
+    lab.at(now, &["apply"]).expect(0);
 }
 
 /// The machine is lost with its disk: what is left is the configuration and the remote.
-fn lose_machine(lab: &Lab) {
+pub(crate) fn lose_machine(lab: &Lab) {
     fs::remove_dir_all(lab.path("mnt")).unwrap();
     fs::remove_dir_all(lab.path("state")).unwrap();
 }
@@ -149,6 +91,9 @@ fn a_new_machine_lists_and_restores_from_the_remote_alone() {
     fs::remove_dir_all(lab.path("home")).unwrap();
     let list = lab.at(THIRD, &["list", "--json"]).expect(0).json();
     assert_eq!(listed(&list), [id_of(SECOND), id_of(FIRST)]);
+    let whole = &list["destinations"]["b2"]["snapshots"];
+    let mut whole = whole.as_array().unwrap().iter();
+    assert!(whole.all(|one| one["manifest_fault"].is_null() && one["complete"] == true));
     let letter = lab.text("home/ann/letter.txt");
     let out = lab.text("out");
     // Without a name the nearest that is there is taken, and it is said which that is.
@@ -318,7 +263,7 @@ fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
 }
 
 /// The objects behind the remote, by their paths.
-fn objects(lab: &Lab) -> Vec<PathBuf> {
+pub(crate) fn objects(lab: &Lab) -> Vec<PathBuf> {
     let all = walkdir::WalkDir::new(far(lab, "objects")).into_iter();
     let files = all
         .map(Result::unwrap)
@@ -361,8 +306,12 @@ fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() 
     let read = |one: &Value| one["files"].as_u64().unwrap();
     assert_eq!(found.iter().map(read).sum::<u64>(), before.len() as u64);
     full(&["--full"]).expect(3).says("uploads them again");
-    // What is not whole is not restored as if it were.
-    upload(&lab, FIRST);
+    // Without options all of it is looked at, by hashes where the remote has those.
+    let all = full(&["--json"]).json();
+    assert_eq!(all["files"], before.len());
+    assert_eq!(all["damage_count"], 2);
+    // Nothing is new, and what is damaged there is put again all the same.
+    lab.at(SECOND, &["apply"]).expect(0);
     for (path, content) in &before {
         assert_eq!(fs::read(path).unwrap(), *content, "{path:?}");
     }
@@ -380,6 +329,9 @@ fn a_pin_on_the_remote_outlives_the_machine() {
     back_up(&lab, FIRST);
     lab.write("home/new.txt", "new\n");
     back_up(&lab, SECOND);
+    // What travelled is another file than what was sealed on the disk, and nobody changed it.
+    let here = lab.run(&["list", "--destination", "b2"]).expect(0);
+    assert!(!here.stdout.contains("damaged"), "{here}");
     let pinned = |lab: &Lab| -> Vec<bool> {
         let list = lab
             .run(&["list", "--destination", "b2", "--json"])
@@ -398,6 +350,16 @@ fn a_pin_on_the_remote_outlives_the_machine() {
         .says("is kept whatever the retention says");
     assert_eq!(pinned(&lab), [false, true]);
     lab.run(&pin).expect(0).says("was pinned before");
+    // A shell offers those that are not, and the names of destinations.
+    let offered = |words: &[&str]| {
+        let mut command = lab.command(&["__complete", "backup"]);
+        command.args(words);
+        run_command(command, words).expect(0).stdout
+    };
+    let offers = offered(&["pin", "--destination", "b2", ""]);
+    assert!(offers.contains(&id_of(SECOND)), "{offers}");
+    assert!(!offers.contains(&id_of(FIRST)), "{offers}");
+    assert!(offered(&["list", "--destination", "b"]).starts_with("b2"));
     let marks = far(&lab, "records");
     let marks = || {
         fs::read_dir(&marks)
@@ -486,11 +448,9 @@ fn the_nearest_that_has_it_is_taken_and_told() {
         json!({ "type": "disk", "mountPoint": lab.path("usb"), "requireMount": false,
             "useRsync": false, "minSpaceGB": 0, "keepLast": 0 }),
     );
-    back_up(&lab, FIRST);
+    lab.at(FIRST, &["apply", "--only", "local", "b2"]).expect(0);
     lab.write("home/ann/letter.txt", "dear both\n");
-    lab.at(SECOND, &["apply", "--only", "local", "usb"])
-        .expect(0);
-    upload(&lab, SECOND);
+    lab.at(SECOND, &["apply"]).expect(0);
     let letter = lab.text("home/ann/letter.txt");
     let restore =
         |snapshot: &str, out: &str| lab.run(&["restore", snapshot, &letter, &lab.text(out)]);
@@ -540,6 +500,7 @@ fn what_is_for_disks_is_refused_on_a_remote() {
         &["delete", "--yes", "latest"],
         &["adopt", "--yes"],
         &["init"],
+        &["view", "--remove"],
     ] {
         let words = [verb, &["--destination", "b2"]].concat();
         lab.run(&words).expect(4).says("b2 is a remote");
@@ -566,4 +527,60 @@ fn a_status_says_how_a_remote_stands_without_asking_it() {
     assert_eq!(own["by_tier"]["daily"], 2);
     assert_eq!(own["destination"], Value::Null);
     lab.at(THIRD, &["status"]).expect(0).says("b2");
+}
+
+/// A server of rclone, which ends with this.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Serves the folder `far` by WebDAV, and has the remote be that.
+fn serve(lab: &Lab) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let mut command = Command::new("rclone");
+    command
+        .args(["serve", "webdav"])
+        .arg(lab.path("far"))
+        .args(["--addr", &address, "--config", "/dev/null"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let server = Server(command.spawn().unwrap());
+    wait_for("the server", || TcpStream::connect(&address).is_ok());
+    remote(
+        lab,
+        &format!("[far]\ntype = webdav\nurl = http://{address}/\nvendor = other\n"),
+    );
+    server
+}
+
+#[test]
+fn a_server_gives_a_new_machine_all_that_it_had() {
+    let Some(lab) = lab("a_server_gives") else {
+        return;
+    };
+    let server = serve(&lab);
+    back_up(&lab, FIRST);
+    lab.write("home/ann/letter.txt", "dear both\n");
+    back_up(&lab, SECOND);
+    let home = contents_below(&lab.path("home"));
+    lose_machine(&lab);
+    let list = lab.at(THIRD, &["list", "--json"]).expect(0).json();
+    assert_eq!(listed(&list), [id_of(SECOND), id_of(FIRST)]);
+    let out = lab.text("all");
+    lab.run(&["restore", "latest", &lab.text("home"), &out])
+        .expect(0);
+    assert_eq!(contents_below(&lab.path("all")), home);
+    lab.run(&["verify", "--destination", "b2", "--full"])
+        .expect(0);
+    lab.run(&["pin", "--destination", "b2", "latest"]).expect(0);
+    drop(server);
+    let list = lab.at(THIRD, &["list", "--destination", "b2"]).expect(0);
+    list.says("pinned").says("cannot be asked now");
 }

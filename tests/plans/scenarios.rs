@@ -5,6 +5,8 @@
 
 #[path = "scenarios/destination.rs"]
 mod destination;
+#[path = "scenarios/remotes.rs"]
+mod remotes;
 #[path = "scenarios/retention.rs"]
 mod retention;
 #[path = "scenarios/rsync.rs"]
@@ -23,6 +25,7 @@ pub(crate) type Scenario = (&'static str, World);
 pub(crate) fn all() -> Vec<Scenario> {
     [
         destination::all(),
+        remotes::all(),
         retention::all(),
         rsync::all(),
         sources::all(),

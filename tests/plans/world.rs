@@ -10,8 +10,8 @@ use schema::{
     Config, Digest, Inventory, Plan, SnapshotId, Tier,
     config::{AbsolutePath, DestinationName},
     inventory::{
-        DestinationState, Leftover, Power, Presence, ResolvedLocation, SnapshotState, SourceScan,
-        SourceState, TierLink, Unmanaged,
+        DestinationState, Leftover, OtherDestination, Power, Presence, ResolvedLocation,
+        SnapshotState, SourceScan, SourceState, TierLink, Unmanaged,
     },
     plan::Action,
     record::{
@@ -322,6 +322,39 @@ impl World {
         self.inventory
             .others
             .insert(DestinationName::new(name), found);
+        self
+    }
+
+    /// Adds a remote with history by its name, to which these snapshots were uploaded.
+    pub(crate) fn add_remote(mut self, name: &str, config: Value, uploaded: &[&str]) -> Self {
+        let mut remote = json!({ "type": "remote", "remote": format!("{name}:") });
+        for (key, value) in config.as_object().unwrap() {
+            remote[key] = value.clone();
+        }
+        if self.config["destinations"].is_null() {
+            self.config["destinations"] = json!({});
+        }
+        self.config["destinations"][name] = remote;
+        let cloud = json!({
+            "rclone": { "version": "1.75.2", "fault": null },
+            "memory": { "last": null, "uploaded": uploaded, "history": [], "attempt": 0 },
+            "pending": null,
+            "configured": true,
+        });
+        let found = OtherDestination {
+            cloud: Some(serde_json::from_value(cloud).unwrap()),
+            ..OtherDestination::default()
+        };
+        self.inventory
+            .others
+            .insert(DestinationName::new(name), found);
+        self
+    }
+
+    /// Changes what is found of a named destination.
+    pub(crate) fn other(mut self, name: &str, change: impl FnOnce(&mut OtherDestination)) -> Self {
+        let name = DestinationName::new(name);
+        change(self.inventory.others.get_mut(&name).unwrap());
         self
     }
 

@@ -240,7 +240,7 @@ fn a_source_of_one_is_no_other_destination() {
 }
 
 #[test]
-fn remotes_by_name_are_read_and_not_served() {
+fn remotes_by_name_have_history_and_no_mirror() {
     let remote = |changes: Value| {
         let mut remote = json!({ "type": "remote", "remote": "b2:bucket" });
         for (key, value) in changes.as_object().unwrap() {
@@ -248,9 +248,17 @@ fn remotes_by_name_are_read_and_not_served() {
         }
         json!({ "destinations": { "b2": remote } })
     };
+    accepted(remote(json!({})));
+    accepted(remote(
+        json!({ "expire": "never", "sources": ["/srv"], "keepLast": 9 }),
+    ));
     refused(
-        remote(json!({})),
-        "destinations.b2.type: this version serves destinations of type \"disk\" only, found \"remote\"",
+        remote(json!({ "layout": "mirror" })),
+        "destinations.b2.layout: this version keeps a mirror in `cloud` alone, found \"mirror\"",
+    );
+    refused(
+        remote(json!({ "lockDays": 30 })),
+        "destinations.b2.lockDays: unknown key",
     );
     let off = |mut changes: Value| {
         changes["enable"] = json!(false);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schema::{
     Config,
     config::{DestinationKind, DestinationName},
+    plan::Part,
 };
 
 use super::{
@@ -22,7 +23,7 @@ pub struct Facts {
     pub conditions: BTreeMap<&'static str, bool>,
     /// What stands for `${name}`.
     pub texts: BTreeMap<&'static str, String>,
-    /// What stands for `${name}` in as many values as there are members: of named destinations that are disks.
+    /// What stands for `${name}` in as many values as there are members: of named destinations.
     pub lists: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -31,20 +32,20 @@ impl Facts {
     #[must_use]
     pub fn from_config(config: &Config, layout: &Layout) -> Self {
         let mut facts = Self::of_view(config, layout);
-        let disks = named_disks(config);
-        let views = disks
-            .iter()
-            .filter_map(|name| Some((name, config.view(name)?)));
-        for (name, view) in views {
-            let own = Self::of_view(&view, layout);
+        for name in config.chains() {
+            let Some(own) = Self::of_destination(config, &name, layout) else {
+                continue;
+            };
             let holds = |condition| own.hold(&[condition]);
             let mut push = |list, text: Option<&String>| {
                 let list = facts.lists.entry(list).or_default();
                 list.extend(text.cloned());
             };
             push("others.names", Some(&name.to_string()));
-            push("others.mountPoints", own.texts.get("mountPoint.word"));
-            push("others.mountUnits", own.texts.get("mountUnit"));
+            if holds("local.enable") {
+                push("others.mountPoints", own.texts.get("mountPoint.word"));
+                push("others.mountUnits", own.texts.get("mountUnit"));
+            }
             if holds("local.readableByUsers") {
                 push("others.readable", Some(&name.to_string()));
             }
@@ -55,7 +56,7 @@ impl Facts {
         facts
     }
 
-    /// The facts of the units of one named destination that is a disk.
+    /// The facts of the units of one named destination.
     #[must_use]
     pub fn of_destination(
         config: &Config,
@@ -66,6 +67,19 @@ impl Facts {
         let own = config.destinations.get(name)?.schedule.is_some();
         facts.conditions.insert("destination.hasSchedule", own);
         facts.texts.insert("name", name.to_string());
+        if config.part_of(name) == Part::Cloud {
+            // It reads the disks that it gets snapshots from.
+            let mut disks = named_disks(config).into_iter();
+            let uses_tmp = uses_temporary_folders(config, layout)
+                || disks.any(|disk| {
+                    let view = config.view(&disk);
+                    view.is_some_and(|view| uses_temporary_folders(&view, layout))
+                });
+            if uses_tmp {
+                facts.conditions.insert("tmp.isUsed", true);
+                facts.conditions.insert("tmp.isUsedByAny", true);
+            }
+        }
         Some(facts)
     }
 
@@ -201,7 +215,7 @@ impl Facts {
     }
 }
 
-/// The lists that units depend on: names, words of paths, and mount units of named disks.
+/// The lists that units depend on: names, and words of paths and mount units of named disks.
 const LISTS: [&str; 4] = [
     "others.names",
     "others.mountPoints",
@@ -209,7 +223,7 @@ const LISTS: [&str; 4] = [
     "others.readable",
 ];
 
-/// The named destinations that have units of their own, in the order of a run.
+/// The named destinations that are disks, in the order of a run.
 pub(super) fn named_disks(config: &Config) -> Vec<DestinationName> {
     let is_disk = |name: &DestinationName| {
         let found = config.destinations.get(name);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    disk_templates,
+    disk_templates, remote_templates,
     template::UnitTemplate,
     timers::{POWER, WHEN_POWER_COUNTS},
     unit_templates,
@@ -19,9 +19,11 @@ pub fn templates_as_json() -> String {
     };
     let (units, of_user) = (as_json(&unit_templates()), as_json(&user_services()));
     let of_disk = as_json(&disk_templates());
+    let [service, _] = remote_templates();
+    let of_remote = as_json(&[service]);
     let rule = json!({ "when": WHEN_POWER_COUNTS, "text": POWER });
     format!(
-        "{{\n  \"units\": {{\n{units}\n  }},\n  \"diskUnits\": {{\n{of_disk}\n  }},\n  \"userUnits\": {{\n{of_user}\n  }},\n  \"udevRule\": {rule}\n}}\n"
+        "{{\n  \"units\": {{\n{units}\n  }},\n  \"diskUnits\": {{\n{of_disk}\n  }},\n  \"remoteUnits\": {{\n{of_remote}\n  }},\n  \"userUnits\": {{\n{of_user}\n  }},\n  \"udevRule\": {rule}\n}}\n"
     )
 }
 

@@ -14,9 +14,8 @@ mod template;
 mod timers;
 mod user;
 
-use schema::{Config, config::DestinationName};
+use schema::{Config, config::DestinationName, plan::Part};
 
-use self::facts::named_disks;
 pub use self::{
     facts::Facts, json::templates_as_json, quote::mount_unit, template::UnitTemplate,
     user::render_user_units,
@@ -128,6 +127,11 @@ pub(crate) fn disk_templates() -> [UnitTemplate; 3] {
     ]
 }
 
+/// The units of a named destination that is a remote.
+pub(crate) fn remote_templates() -> [UnitTemplate; 2] {
+    [services::remote_service(), timers::disk_timer()]
+}
+
 /// The unit that does the steps of a named destination.
 #[must_use]
 pub fn service_of(name: &DestinationName) -> String {
@@ -169,14 +173,18 @@ pub fn render_units(config: &Config, layout: &Layout) -> Vec<Unit> {
         let text = [timers::POWER_NOTE, timers::POWER].concat();
         (POWER_RULE.to_owned(), text)
     });
-    let of_disks = named_disks(config).into_iter().flat_map(|name| {
+    let of_others = config.chains().into_iter().flat_map(|name| {
         let facts = Facts::of_destination(config, &name, layout);
-        let all = disk_templates().into_iter();
+        let all = match config.part_of(&name) {
+            Part::Cloud => remote_templates().to_vec(),
+            _ => disk_templates().to_vec(),
+        };
+        let all = all.into_iter();
         all.filter_map(move |unit| unit.render(facts.as_ref()?))
     });
     filled
         .chain(rule)
-        .chain(of_disks)
+        .chain(of_others)
         .map(|(name, text)| Unit {
             name,
             text: format!("{HEADER}\n{text}"),

@@ -112,6 +112,21 @@ pub(super) fn cloud_service() -> UnitTemplate {
     }
 }
 
+/// `backup-<name>.service`: the steps of a named destination that is a remote.
+pub(super) fn remote_service() -> UnitTemplate {
+    let network = ["Wants", "After"].map(|key| Line::words(key, &[("network-online.target", &[])]));
+    let about = common_lines("Steps of the backup to ${name}");
+    UnitTemplate {
+        name: "backup-${name}.service",
+        unit: [about, network.to_vec()].concat(),
+        service: service_lines(
+            vec![Line::set("ExecStart", "${program} apply --only ${name}")],
+            sandbox::cloud_limits(),
+        ),
+        ..cloud_service()
+    }
+}
+
 /// `backup-view.service`: what users see of the snapshots is there while the destination is, and keeps
 /// no drive busy that is unmounted.
 pub(super) fn view_service() -> UnitTemplate {

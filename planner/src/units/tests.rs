@@ -191,14 +191,19 @@ fn every_condition_and_every_text_is_a_fact() {
             "local": {"enable": true},
             "schedule": {"enable": true},
             "monitoring": {"prometheusFile": "/srv/metrics/backup.prom"},
-            "destinations": {"usb": {"type": "disk", "mountPoint": "/mnt/usb"}}
+            "destinations": {
+                "usb": {"type": "disk", "mountPoint": "/mnt/usb"},
+                "b2": {"type": "remote", "remote": "b2:"}
+            }
         }"#,
     );
     let of_all = Facts::from_config(&config, &layout());
     let of_usb = Facts::of_destination(&config, &DestinationName::new("usb"), &layout()).unwrap();
     let all = unit_templates().into_iter().map(|unit| (unit, &of_all));
     let own = disk_templates().into_iter().map(|unit| (unit, &of_usb));
-    for (unit, facts) in all.chain(own) {
+    let of_b2 = Facts::of_destination(&config, &DestinationName::new("b2"), &layout()).unwrap();
+    let remote = remote_templates().into_iter().map(|unit| (unit, &of_b2));
+    for (unit, facts) in all.chain(own).chain(remote) {
         let is_fact = |condition: &&str| {
             let name = condition.trim_start_matches('!');
             facts.conditions.contains_key(name)
@@ -208,7 +213,12 @@ fn every_condition_and_every_text_is_a_fact() {
         let lines = unit.sections().map(|(_, lines)| lines).concat();
         for value in lines.iter().flat_map(|line| &line.values) {
             assert!(value.when.iter().all(is_fact), "{value:?}");
-            assert!(facts.fill_each(value.text).is_some(), "{value:?}");
+            // A remote has no mount that anything waits for.
+            let is_told = std::ptr::eq(facts, &of_b2) && !facts.hold(value.when);
+            assert!(
+                is_told || facts.fill_each(value.text).is_some(),
+                "{value:?}"
+            );
         }
     }
 }
@@ -403,6 +413,48 @@ fn the_run_knows_all_disks_and_each_of_them_starts_it() {
     ] {
         assert!(enabled.contains(&wanted), "{wanted:?}: {enabled:?}");
     }
+}
+
+#[test]
+fn each_named_remote_has_the_unit_of_the_cloud() {
+    let config = config(
+        r#"{
+            "local": {"enable": true},
+            "schedule": {"enable": true},
+            "destinations": {
+                "b2": {
+                    "type": "remote",
+                    "remote": "b2:bucket",
+                    "schedule": {"frequency": "weekly"}
+                },
+                "usb": {"type": "disk", "mountPoint": "/var/tmp/usb"},
+                "off": {"type": "remote", "remote": "off:", "enable": false}
+            }
+        }"#,
+    );
+    let units = render_units(&config, &layout());
+    let names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    let own = ["backup-usb.service", "backup-b2.service", "backup-b2.timer"];
+    assert_eq!(names[names.len() - own.len()..], own);
+    let view = config.view(&DestinationName::new("b2")).unwrap();
+    let alone = unit(&render_units(&view, &layout()), CLOUD);
+    let expected = alone
+        .replace("apply --only cloud\n", "apply --only b2\n")
+        .replace(
+            "Description=Cloud steps of the backup\n",
+            "Description=Steps of the backup to b2\n",
+        )
+        // It reads the disk that its snapshots come from.
+        .replace("\nPrivateTmp=yes\n", "\nPrivateTmp=no\n");
+    assert_eq!(unit(&units, "backup-b2.service"), expected);
+    let run = unit(&units, COORDINATOR);
+    assert!(
+        run.contains(
+            "\nPropagatesReloadTo=backup-local.service backup-usb.service backup-b2.service\n"
+        ),
+        "{run}"
+    );
+    assert!(!unit(&units, HEALTH).contains("b2"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use schema::Config;
 
 use super::{
     COORDINATOR, DRILL, HEADER, HEALTH, Layout, Unit,
-    facts::{Facts, named_disks},
+    facts::Facts,
     services::{after_the_others, common_lines, service_lines, wanted_by_disks},
     template::{Line, UnitTemplate},
     timers,
@@ -29,7 +29,7 @@ pub fn render_user_units(config: &Config, layout: &Layout) -> Vec<Unit> {
         drill,
     ];
     let filled = templates.into_iter().filter_map(|unit| unit.render(&facts));
-    let own = named_disks(config).into_iter().filter_map(|name| {
+    let own = config.chains().into_iter().filter_map(|name| {
         let facts = Facts::of_destination(config, &name, layout)?;
         timers::disk_timer().render(&facts)
     });

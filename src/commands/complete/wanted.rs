@@ -28,6 +28,8 @@ pub(super) enum Wanted {
     OldHost,
     /// When backups run.
     Schedule,
+    /// The name of a destination.
+    Destination,
 }
 
 /// A question, and where its answer is looked for.
@@ -40,6 +42,8 @@ pub(super) struct Question {
     pub(super) before: String,
     pub(super) config: Option<OsString>,
     pub(super) state_dir: Option<OsString>,
+    /// The destination that was named.
+    pub(super) destination: Option<OsString>,
 }
 
 /// Reads the words of a line, from the program's name to the word at the cursor; none where nothing belongs
@@ -78,6 +82,7 @@ pub(super) fn read_question(words: &[OsString]) -> Option<Question> {
         before: before.to_owned(),
         config: value("config"),
         state_dir: value("state_dir"),
+        destination: value("destination"),
     })
 }
 
@@ -85,6 +90,7 @@ fn wanted_of_option(id: &str) -> Option<Wanted> {
     match id {
         "take_over" => Some(Wanted::OldHost),
         "schedule" => Some(Wanted::Schedule),
+        "destination" | "only" => Some(Wanted::Destination),
         _ => None,
     }
 }
@@ -274,6 +280,10 @@ mod tests {
             ("backup init --take-over ", Some(Wanted::OldHost)),
             ("backup init --take-over=at", Some(Wanted::OldHost)),
             ("backup simulate --schedule ", Some(Wanted::Schedule)),
+            ("backup list --destination ", Some(Wanted::Destination)),
+            ("backup restore --destination=b", Some(Wanted::Destination)),
+            ("backup apply --only ", Some(Wanted::Destination)),
+            ("backup pin --destination b2 ", snapshot(Purpose::Pin)),
         ] {
             assert_eq!(wanted(line), expected, "{line}");
         }

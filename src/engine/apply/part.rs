@@ -92,6 +92,18 @@ impl Operation<'_> {
         {
             return Ok(Some(outcome));
         }
+        if share.part == Part::Cloud
+            && let Some(state) = self.engine.state()?
+            && let Some(because) = state.read_only()
+        {
+            return Err(Error::refused(format!(
+                "no run waits for the steps of {name}, and {because}"
+            ))
+            .hint(format!(
+                "backup-{name}.service only does its steps of a run of backup.service: start that one, or use \
+                 `backup apply --only {name}`"
+            )));
+        }
         match self.deferral_of_destination(name, request) {
             Some(because) => {
                 let state = self.engine.state_or_new()?;

@@ -46,12 +46,29 @@ const LISTED: usize = 1000;
 const PIECE: &str = "piece";
 
 impl HistoryRemote<'_> {
-    /// Compares objects of all snapshots that are there; `into` is an empty folder for downloads, with its
-    /// path.
+    /// Compares the objects of a share, of all snapshots that are there; `into` is an empty folder for
+    /// downloads, with its path.
     ///
     /// # Errors
     /// When the remote cannot be asked, or has no snapshot.
     pub fn verify(&self, into: (&Dir, &str), look: VerifyDepth) -> Result<CloudVerification> {
+        self.verify_in(&range_of(look.share), into, look)
+    }
+
+    /// Compares all objects, but of the share alone what only a download can tell.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_all(&self, into: (&Dir, &str), look: VerifyDepth) -> Result<CloudVerification> {
+        self.verify_in(&(0..=u16::MAX), into, look)
+    }
+
+    fn verify_in(
+        &self,
+        range: &RangeInclusive<u16>,
+        into: (&Dir, &str),
+        look: VerifyDepth,
+    ) -> Result<CloudVerification> {
         let known = self.refresh()?;
         let Some(newest) = known.newest() else {
             return Err(
@@ -68,16 +85,16 @@ impl HistoryRemote<'_> {
             remote: *self,
             into,
             look,
+            share: range_of(look.share),
             found: nothing_compared(newest.snapshot.id, hashing.as_ref()),
             hashing,
             damaged: BTreeMap::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
         };
-        let range = range_of(look.share);
         let mut index = self.object_index(&known.records)?;
         let unread = |error| self.io("read", "objects.idx", error);
-        for part in parts_of(&range) {
+        for part in parts_of(range) {
             let there = comparison.list(&part)?;
             while let Some(object) = index.next_in(&part).map_err(unread)? {
                 self.rclone.context.stop.check()?;
@@ -87,7 +104,7 @@ impl HistoryRemote<'_> {
             }
         }
         comparison.read_waiting()?;
-        self.remember_damage(&range, &comparison.damaged)?;
+        self.remember_damage(range, &comparison.damaged)?;
         comparison.name_damage(&known)
     }
 
@@ -150,6 +167,8 @@ struct Comparison<'a> {
     /// An empty folder for downloads, with its path.
     into: (&'a Dir, &'a str),
     look: VerifyDepth,
+    /// The objects that are downloaded where no hash tells what they are.
+    share: RangeInclusive<u16>,
     /// The remote's hash, if it is the one that objects are named by.
     hashing: Option<Hashing>,
     /// What is not as it should be, in words.
@@ -217,6 +236,9 @@ impl Comparison<'_> {
         if told == Some(true) && self.look.hashes_first {
             self.found.hashed_files += 1;
             self.found.hashed_bytes = self.found.hashed_bytes.saturating_add(size);
+            return Ok(());
+        }
+        if told != Some(false) && !self.share.contains(&number_of(digest)) {
             return Ok(());
         }
         self.waiting.push((digest, size));
