@@ -164,6 +164,9 @@ fn do_action(
         Action::RemoteMark(mark) => {
             steps::remote_mark::run_remote_mark_step(&session.state, &step.id, mark, context)
         }
+        Action::Expire(expire) => {
+            steps::remote_expiry::run_expire_step(&session.state, &step.id, expire, context)
+        }
         Action::Repair(repair) => session.repair(&plan.run_id, repair, context),
         Action::Adopt(step) => {
             crate::adopt::run_adopt_step(session.store()?, &plan.run_id, step, context)

@@ -8,7 +8,11 @@ use schema::{
 };
 
 use crate::{
-    cloud::{memory::RemoteCache, rclone, remote_history::recall_history},
+    cloud::{
+        memory::RemoteCache,
+        rclone,
+        remote_history::{known_content, recall_history},
+    },
     manifest::{Cursor, FILE_NAME, Reader},
     state_dir::StateDir,
     store::Store,
@@ -42,6 +46,7 @@ pub fn scan_cloud(
         rclone: rclone::find_rclone("rclone"),
         memory,
         pending,
+        history: None,
         configured: is_configured(config, remote),
     }
 }
@@ -54,10 +59,13 @@ pub fn scan_history(
     config: Option<&AbsolutePath>,
 ) -> CloudState {
     let memory = state.and_then(|state| recall_history(state, remote).ok());
+    let memory = memory.unwrap_or_default();
+    let cache = state.and_then(|state| RemoteCache::open(state, remote).ok().flatten());
     CloudState {
         rclone: rclone::find_rclone("rclone"),
-        memory: memory.unwrap_or_default().as_cloud(),
         pending: None,
+        history: cache.map(|cache| known_content(&cache, &memory)),
+        memory: memory.as_cloud(),
         configured: is_configured(config, remote),
     }
 }

@@ -10,7 +10,7 @@ use schema::{
     config::AbsolutePath,
     duration::Span,
     journal::{Outcome, Sealed, Status},
-    plan::{LiveSources, RemoteMarkStep, UploadFeed, UploadStep},
+    plan::{ExpireStep, LiveSources, RemoteMarkStep, UploadFeed, UploadStep},
     record::{SnapshotMarks, SnapshotRecord},
 };
 
@@ -247,6 +247,18 @@ impl<'a> RemoteCall<'a> {
             config_file: step.config_file.as_ref(),
             timeout: &step.timeout,
             entries,
+        }
+    }
+
+    pub(super) fn of_expiry(step: &'a ExpireStep) -> Self {
+        Self {
+            program: &step.program,
+            options: &step.options,
+            remote: &step.remote,
+            folder: &step.folder,
+            config_file: step.config_file.as_ref(),
+            timeout: &step.timeout,
+            entries: 0,
         }
     }
 

@@ -10,11 +10,12 @@ use std::{ffi::OsStr, fs::File};
 use rustix::io::Errno;
 use schema::{
     Digest, SnapshotId,
+    inventory::SnapshotState,
     record::{Capabilities, DestinationRecord, FORMAT_VERSION, SnapshotMarks},
-    remote_history::RemoteRecord,
+    remote_history::{HistoryMemory, RemoteContent, RemoteRecord},
 };
 
-use super::{HistoryRemote, layout};
+use super::{HistoryRemote, RemoteListing, layout};
 use crate::{
     cloud::memory::RemoteCache,
     error::Result,
@@ -64,6 +65,61 @@ pub fn known_records(cache: &RemoteCache) -> Vec<RemoteRecord> {
     ids.filter_map(|id| read_body(&bodies, id)).collect()
 }
 
+/// What a remote was last known to have, with what is remembered of what is let go. Writes nothing.
+#[must_use]
+pub fn known_content(cache: &RemoteCache, memory: &HistoryMemory) -> RemoteContent {
+    let is_there = |id: SnapshotId| memory.expired.iter().all(|one| one.id != id);
+    let records = known_records(cache).into_iter();
+    let records: Vec<RemoteRecord> = records.filter(|one| is_there(one.snapshot.id)).collect();
+    let marks = KnownMarks::of_cache(cache);
+    let same = records.iter().flat_map(|record| &record.same);
+    RemoteContent {
+        same: same.chain(&memory.same).cloned().collect(),
+        snapshots: records
+            .into_iter()
+            .map(|record| SnapshotState {
+                home: schema::Tier::Daily,
+                marks: marks.of(record.snapshot.id),
+                record: record.snapshot,
+                marks_fault: None,
+                manifest_fault: None,
+                manifest_fault_code: None,
+                changed_since: None,
+                damaged: 0,
+            })
+            .collect(),
+        expired: memory.expired.clone(),
+    }
+}
+
+/// What is kept here of what was said of snapshots there.
+struct KnownMarks {
+    bodies: Option<Dir>,
+    listing: RemoteListing,
+}
+
+impl KnownMarks {
+    fn of_cache(cache: &RemoteCache) -> Self {
+        let bodies = cache.dir().folder(OsStr::new(BODIES)).ok();
+        let names = bodies.as_ref().and_then(|dir| dir.names().ok());
+        let mut listing = RemoteListing::default();
+        for name in names.unwrap_or_default() {
+            listing.add(&name.to_string_lossy(), 0);
+        }
+        Self { bodies, listing }
+    }
+
+    /// What was last said of a snapshot; where that cannot be read, a person may have pinned it.
+    fn of(&self, id: SnapshotId) -> SnapshotMarks {
+        let (Some(bodies), Some((number, _))) = (&self.bodies, self.listing.marks.get(&id)) else {
+            return SnapshotMarks::default();
+        };
+        let name = layout::marks_file(id, *number);
+        let read = read_json(bodies, &name, &name).unwrap_or_default();
+        read.unwrap_or_else(SnapshotMarks::unknown)
+    }
+}
+
 /// A record as it is on the remote; none where it is damaged, not there or another one's.
 fn read_body(bodies: &Dir, id: SnapshotId) -> Option<RemoteRecord> {
     let name = layout::record_file(id);
@@ -82,7 +138,7 @@ impl HistoryRemote<'_> {
 
     /// A folder of the cache, made where it is missing. All of it can be had again: what stands in the way of
     /// one is taken away.
-    fn folder(&self, names: &[&str]) -> Result<Dir> {
+    pub(super) fn folder(&self, names: &[&str]) -> Result<Dir> {
         let io = |error| self.io("make", &names.join("/"), error);
         let mut dir = self.cache.dir().again().map_err(io)?;
         for name in names {

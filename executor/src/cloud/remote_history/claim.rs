@@ -85,26 +85,7 @@ impl HistoryRemote<'_> {
             .iter()
             .filter(|other| Some(*other) != this.as_ref());
         for other in others {
-            let name = format!("expiry-{other}.json");
-            const INTENT: &str = "expiry.json";
-            drop(self.cache.new_file(INTENT)?);
-            let (from, to) = (
-                format!("{}/{name}", self.records()),
-                self.cache.named(INTENT),
-            );
-            let arguments = ["copyto", &from, &to, "--ignore-times"];
-            self.rclone.must(&arguments, &|| Ok(None))?;
-            let bytes = self
-                .cache
-                .dir()
-                .read_whole(INTENT, LONGEST_JSON)
-                .ok()
-                .flatten();
-            let intent: Option<RemoteIntent> =
-                bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            let now = self.rclone.context.clock.now();
-            let is_over = intent.is_some_and(|intent| now - intent.begun_at > INTENT_HOLDS);
-            if !is_over {
+            if self.intent_holds(&format!("expiry-{other}.json"))? {
                 return Err(Error::busy(format!(
                     "nothing is copied to {}: another machine ({}) is taking old snapshots away there",
                     self.remote,
@@ -114,6 +95,28 @@ impl HistoryRemote<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what a machine said that it is doing still counts.
+    pub(super) fn intent_holds(&self, name: &str) -> Result<bool> {
+        const INTENT: &str = "other.json";
+        drop(self.cache.new_file(INTENT)?);
+        let (from, to) = (
+            format!("{}/{name}", self.records()),
+            self.cache.named(INTENT),
+        );
+        let arguments = ["copyto", &from, &to, "--ignore-times"];
+        self.rclone.must(&arguments, &|| Ok(None))?;
+        let bytes = self
+            .cache
+            .dir()
+            .read_whole(INTENT, LONGEST_JSON)
+            .ok()
+            .flatten();
+        let intent: Option<RemoteIntent> =
+            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let now = self.rclone.context.clock.now();
+        Ok(intent.is_none_or(|intent| now - intent.begun_at <= INTENT_HOLDS))
     }
 
     /// Says that objects are put, where others may be about to take some away; gives the number.

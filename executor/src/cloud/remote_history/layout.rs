@@ -18,6 +18,12 @@ pub fn marks_file(id: SnapshotId, number: u64) -> String {
     format!("{id}.marks-{number}.json")
 }
 
+/// Name of the file in `records` that says that a snapshot is let go.
+#[must_use]
+pub(super) fn tombstone_file(id: SnapshotId) -> String {
+    format!("{id}.expired.json")
+}
+
 /// Name of a snapshot's manifest in `manifests`.
 #[must_use]
 pub fn manifest_file(id: SnapshotId) -> String {

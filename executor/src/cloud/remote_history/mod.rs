@@ -11,6 +11,7 @@
 
 mod cached;
 mod claim;
+mod expire;
 mod fetch;
 mod holes;
 mod index;
@@ -28,7 +29,7 @@ mod work;
 use schema::remote_history::{HistoryMemory, OBJECTS, RECORDS};
 
 pub use self::{
-    cached::{known_destination, known_records},
+    cached::{known_content, known_destination, known_records},
     layout::{RemoteListing, manifest_file, marks_file, object_file, object_of, record_file},
     listing::KnownHistory,
     upload::{HistoryOptions, HistorySource, UploadedHistory},

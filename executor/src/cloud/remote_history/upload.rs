@@ -1,6 +1,6 @@
 //! One upload: what is there already, and what is said at its end. What is put is in [`super::work`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use schema::{
     Digest, SnapshotId, amount,
@@ -9,7 +9,10 @@ use schema::{
     remote_history::{HistoryMemory, HistoryUpload, RemoteRecord, SameSnapshot},
 };
 
-use super::{HistoryRemote, KnownHistory, layout::object_of, publish::is_taken, work::Work};
+use super::{
+    HistoryRemote, KnownHistory, expire::note_expired, layout::object_of, publish::is_taken,
+    work::Work,
+};
 use crate::{
     cloud::{carried, roots::Roots},
     error::{Error, Result},
@@ -251,6 +254,8 @@ impl HistoryRemote<'_> {
             .copied()
             .collect();
         memory.known.sort_unstable();
+        let now = self.rclone.context.clock.now();
+        note_expired(memory, &known.listing, &BTreeSet::new(), now);
         memory.runs.push(self.rclone.context.clock.now());
         let many = memory.runs.len().saturating_sub(RUNS);
         memory.runs.drain(..many);
