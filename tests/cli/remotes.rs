@@ -232,8 +232,8 @@ fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
     let there = lab.run(&list).expect(0);
     cut_off(&lab);
     for verb in [&find[..], &diff, &list] {
-        let away = lab.run(verb).expect(0);
-        away.says("cannot be asked now");
+        let away = lab.run(verb).expect(0).says("cannot be asked now");
+        assert!(!away.stderr.contains("cloud | "), "{away}");
     }
     assert_eq!(lab.run(&list).stdout, there.stdout);
     // Who names none gets what is known, and waits for nobody.
@@ -398,7 +398,12 @@ fn what_is_known_of_it_can_be_damaged_or_lost() {
     let first = format!("{own}/snapshots/{}", id_of(FIRST));
     let flip = |path: &str| flip_byte(&cache(&lab).join(path));
     type Damage<'a> = &'a dyn Fn();
-    let damages: [(&str, Damage<'_>); 7] = [
+    let damages: [(&str, Damage<'_>); 8] = [
+        // As an interrupted first look leaves it.
+        ("a part", &|| {
+            fs::remove_file(cache(&lab).join(format!("{own}/destination.json"))).unwrap();
+            fs::remove_file(cache(&lab).join(format!("{first}/snapshot.json"))).unwrap();
+        }),
         ("a record", &|| flip(&format!("{first}/snapshot.json"))),
         ("a body", &|| {
             flip(&format!("records/{}.json", id_of(FIRST)))
@@ -527,6 +532,11 @@ fn a_status_says_how_a_remote_stands_without_asking_it() {
     assert_eq!(own["by_tier"]["daily"], 2);
     assert_eq!(own["destination"], Value::Null);
     lab.at(THIRD, &["status"]).expect(0).says("b2");
+    // A health check asks it, and says what is wrong in the keys of the one that is meant.
+    let health = lab.at(THIRD, &["health", "--quick"]).expect(3);
+    health
+        .says("the remote of destinations.b2.* cannot be listed")
+        .hints("destinations.b2.configFile");
 }
 
 /// A server of rclone, which ends with this.
