@@ -80,7 +80,7 @@ fn listed(list: &Value) -> Vec<&str> {
 
 #[test]
 fn a_new_machine_lists_and_restores_from_the_remote_alone() {
-    let Some(lab) = lab("a_new_machine") else {
+    let Some(mut lab) = lab("a_new_machine") else {
         return;
     };
     back_up(&lab, FIRST);
@@ -116,6 +116,17 @@ fn a_new_machine_lists_and_restores_from_the_remote_alone() {
     lab.run(&["restore", "latest", &lab.text("home"), &all])
         .expect(0);
     assert_eq!(contents_below(&lab.path("all")), home);
+    // One that has no drive at all, and a folder for downloads of its own.
+    lab.set("local", json!({}));
+    fs::remove_dir_all(lab.path("state")).unwrap();
+    fs::create_dir(lab.path("room")).unwrap();
+    let staging = ["--staging", &lab.text("room")];
+    let again = lab.text("again");
+    let words = ["restore", "latest", &lab.text("home"), &again];
+    let ran = lab.run(&[&words[..], &staging].concat()).expect(0);
+    assert!(!ran.stderr.contains("is used"), "{ran}");
+    assert_eq!(contents_below(&lab.path("again")), home);
+    assert_eq!(fs::read_dir(lab.path("room")).unwrap().count(), 0);
     // What was downloaded for it is gone with it.
     let left = fs::read_dir(lab.path("state")).unwrap();
     let left = left.map(|one| one.unwrap().file_name());
