@@ -84,6 +84,7 @@ let
 in
 {
   inherit disks remotes;
+  others = disks // remotes;
 
   conditions = {
     "local.enable" = local.enable;

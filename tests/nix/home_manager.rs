@@ -118,11 +118,11 @@ fn a_users_units_are_those_that_the_program_prints() {
             let path = service["Service"]["Environment"][0].as_str().unwrap();
             let has = |tool: &str| path.contains(&format!("/nix/store/{tool}/bin"));
             let names = config.chains().into_iter();
-            let mut views = names.filter_map(|name| config.view(&name));
+            let views = names.filter_map(|name| config.view(&name));
+            let views: Vec<Config> = views.chain([config.base()]).collect();
             let copies = |config: &Config| config.local.enable && config.local.use_rsync;
-            let wanted = copies(&config) || views.any(|view| copies(&view));
-            assert_eq!(has("rsync"), wanted);
-            assert_eq!(has("rclone"), config.cloud.enable);
+            assert_eq!(has("rsync"), views.iter().any(copies));
+            assert_eq!(has("rclone"), views.iter().any(|view| view.cloud.enable));
         }
     }
 }

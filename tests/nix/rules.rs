@@ -201,6 +201,12 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
             "not set",
         ),
         named(
+            "b2",
+            json!({ "type": "remote", "remote": "b2:", "layout": "mirror" }),
+            "destinations.b2.layout",
+            "mirror",
+        ),
+        named(
             "usb",
             json!({ "mountPoint": "/mnt/usb", "sources": [] }),
             "destinations.usb.sources",

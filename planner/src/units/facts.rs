@@ -68,6 +68,7 @@ impl Facts {
         facts.conditions.insert("destination.hasSchedule", own);
         facts.texts.insert("name", name.to_string());
         if config.part_of(name) == Part::Cloud {
+            facts.texts.remove("mountPoint.word");
             // It reads the disks that it gets snapshots from.
             let mut disks = named_disks(config).into_iter();
             let uses_tmp = uses_temporary_folders(config, layout)
