@@ -1,0 +1,222 @@
+//! What a remote with history lets go, and what of it is taken away: never what any other snapshot needs.
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::{Value, json};
+
+use crate::{
+    lab::{Lab, id_of},
+    remotes::{far, lab},
+};
+
+/// A lab whose remote keeps two days, and what it let go for two more.
+fn two_days(test: &str) -> Option<Lab> {
+    let mut lab = lab(test)?;
+    for (key, value) in [
+        ("keepDaily", json!(2)),
+        ("keepWeekly", json!(0)),
+        ("keepMonthly", json!(0)),
+        ("keepHistoryDays", json!(2)),
+    ] {
+        lab.set(&format!("destinations.b2.{key}"), value);
+    }
+    Some(lab)
+}
+
+fn on(day: u32) -> String {
+    format!("2025-03-{day:02}T02:00:00+01:00")
+}
+
+/// A night on which one file has another content than on every other.
+fn night(lab: &Lab, day: u32) -> crate::lab::Ran {
+    lab.write("home/daily.txt", &format!("written on day {day}\n"));
+    lab.at(&on(day), &["apply"])
+}
+
+fn names(lab: &Lab, folder: &str) -> BTreeSet<String> {
+    let all = fs::read_dir(far(lab, folder)).unwrap();
+    all.map(|one| one.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// The days whose snapshots are there, and those that are let go.
+fn days(lab: &Lab) -> (Vec<u32>, Vec<u32>) {
+    let day = |name: &str| name.get(8..10)?.parse().ok();
+    let all = names(lab, "records");
+    let expired: Vec<u32> = all
+        .iter()
+        .filter(|name| name.ends_with(".expired.json"))
+        .filter_map(|name| day(name))
+        .collect();
+    let records = all
+        .iter()
+        .filter(|name| name.len() == "2025-03-01_02-00-00.json".len());
+    let there = records.filter_map(|name| day(name));
+    (
+        there.filter(|day| !expired.contains(day)).collect(),
+        expired,
+    )
+}
+
+fn content_of(lab: &Lab, day: u32) -> bool {
+    let digest = schema::Digest::of(format!("written on day {day}\n").as_bytes()).to_string();
+    far(lab, &format!("objects/{}/{digest}", &digest[..2])).exists()
+}
+
+/// All that is there is whole: every content of every snapshot is read.
+fn verify(lab: &Lab, day: u32) {
+    lab.at(&on(day), &["verify", "--destination", "b2", "--full"])
+        .expect(0);
+}
+
+#[test]
+fn what_the_rules_let_go_is_taken_away_days_later_and_nothing_else() {
+    let Some(lab) = two_days("what_the_rules_let_go") else {
+        return;
+    };
+    for day in 1..=3 {
+        night(&lab, day).expect(0);
+    }
+    assert_eq!(days(&lab), (vec![1, 2, 3], vec![]));
+    let ran = night(&lab, 4).expect(0);
+    ran.says("1 snapshot is let go, and kept for 2 days");
+    assert_eq!(days(&lab), (vec![2, 3, 4], vec![1]));
+    let list = lab
+        .run(&["list", "--destination", "b2", "--json"])
+        .expect(0);
+    let list = list.json();
+    let listed = list["snapshots"].as_array().unwrap().iter();
+    let listed: Vec<&str> = listed.map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(listed, [id_of(&on(4)), id_of(&on(3)), id_of(&on(2))]);
+    let plan = lab.at(&on(5), &["plan"]).expect(0);
+    plan.says("let go")
+        .says("1 snapshot; what they hold stays there for 2 days");
+    let mut swept = None;
+    for day in 5..=10 {
+        night(&lab, day).expect(0);
+        verify(&lab, day);
+        let (there, expired) = days(&lab);
+        assert_eq!(there, [day - 2, day - 1, day], "day {day}");
+        assert!(
+            content_of(&lab, day - 3),
+            "let go, and still to be had on day {day}"
+        );
+        if swept.is_none() && !content_of(&lab, 1) {
+            swept = Some(day);
+            assert!(!expired.contains(&1));
+            assert!(!names(&lab, "manifests").contains(&format!("{}.mtree.zst", id_of(&on(1)))));
+        }
+        for day in expired {
+            assert!(
+                content_of(&lab, day),
+                "{day} is let go, and not yet taken away"
+            );
+        }
+    }
+    // Let go on the 4th, seen by the clocks of three days, and two days after the middle one.
+    assert_eq!(swept, Some(8));
+    let lost = lab.text("lost.txt");
+    let daily = lab.text("home/daily.txt");
+    lab.run(&[
+        "restore",
+        "--destination",
+        "b2",
+        "2025-03-08",
+        &daily,
+        &lost,
+    ])
+    .expect(0);
+    assert_eq!(fs::read_to_string(lost).unwrap(), "written on day 8\n");
+}
+
+#[test]
+fn what_is_pinned_or_needed_again_stays() {
+    let Some(lab) = two_days("what_is_pinned_or_needed_again") else {
+        return;
+    };
+    for day in 1..=3 {
+        night(&lab, day).expect(0);
+    }
+    lab.run(&["pin", "--destination", "b2", &id_of(&on(1))])
+        .expect(0);
+    for day in 4..=12 {
+        // From the 6th on, what the 2nd had is in all snapshots again.
+        if day >= 6 {
+            lab.write("home/again.txt", "written on day 2\n");
+        }
+        night(&lab, day).expect(0);
+        verify(&lab, day);
+    }
+    let (there, expired) = days(&lab);
+    assert_eq!(there, [1, 10, 11, 12]);
+    assert!(!expired.contains(&2), "{expired:?}");
+    assert!(content_of(&lab, 1) && content_of(&lab, 2) && !content_of(&lab, 3));
+}
+
+#[test]
+fn what_was_interrupted_while_it_was_taken_away_is_gone_on_with() {
+    for left in ["record", "manifest"] {
+        let Some(lab) = two_days("what_was_interrupted") else {
+            return;
+        };
+        for day in 1..=7 {
+            night(&lab, day).expect(0);
+        }
+        assert!(days(&lab).1.contains(&1));
+        // As a run leaves it that was ended after its first or its last but one deletion.
+        let id = id_of(&on(1));
+        fs::remove_file(far(&lab, &format!("records/{id}.json"))).unwrap();
+        if left == "manifest" {
+            fs::remove_file(far(&lab, &format!("manifests/{id}.mtree.zst"))).unwrap();
+        }
+        night(&lab, 8).expect(0);
+        verify(&lab, 8);
+        assert!(!days(&lab).1.contains(&1), "{left}");
+        assert_eq!(days(&lab).0, [6, 7, 8]);
+        assert!(!content_of(&lab, 1));
+    }
+}
+
+#[test]
+fn another_machine_that_uploads_is_given_way_to_for_a_week() {
+    let Some(lab) = two_days("another_machine_that_uploads") else {
+        return;
+    };
+    for day in 1..=3 {
+        night(&lab, day).expect(0);
+    }
+    let intent = json!({ "format_version": 1, "machine": "feedfeedfeedfeed", "begun_at": on(3) });
+    let file = far(&lab, "records/upload-feedfeedfeedfeed-1.json");
+    fs::write(&file, intent.to_string()).unwrap();
+    let ran = night(&lab, 4).expect(75);
+    ran.says("another machine (feedfeedfeedfeed) uploads there");
+    assert_eq!(days(&lab), (vec![1, 2, 3, 4], vec![]));
+    // What that left behind counts no more.
+    night(&lab, 11).expect(0);
+    assert_eq!(days(&lab).1, [1, 2]);
+}
+
+#[test]
+fn a_key_that_may_not_delete_deletes_nothing_and_a_manifest_that_is_damaged_holds_deletions_up() {
+    let Some(mut lab) = two_days("a_key_that_may_not_delete") else {
+        return;
+    };
+    lab.set("destinations.b2.expire", json!("never"));
+    for day in 1..=5 {
+        night(&lab, day).expect(0);
+    }
+    assert_eq!(days(&lab), (vec![1, 2, 3, 4, 5], vec![]));
+    let plan: Value = lab.at(&on(6), &["plan", "--json"]).expect(0).json();
+    let steps = plan["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["action"]["kind"] != "expire"));
+    // The rules count again: three at once are more than a night accounts for, and a person is asked.
+    lab.set("destinations.b2.expire", json!("here"));
+    lab.set("destinations.b2.maxDelete", json!(1));
+    let ran = night(&lab, 6);
+    ran.says("3 deletions wait for approval");
+    assert_eq!(days(&lab).1, Vec::<u32>::new());
+    night(&lab, 7);
+    lab.write("home/daily.txt", "written on day 8\n");
+    lab.at(&on(8), &["apply", "--approve-deletions"]).expect(0);
+    assert_eq!(days(&lab).1, [1, 2, 3, 4, 5]);
+}
