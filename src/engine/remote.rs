@@ -166,8 +166,8 @@ impl Engine {
         Err(
             Error::refused(format!("{name} is a remote, and this is for disks only"))
                 .hint(
-                    "list, find, diff, restore, verify, pin, unpin and accept work there; what is to stay \
-                     there its keep numbers say",
+                    "list, find, diff, restore, verify, pin, unpin and accept work there; nothing is deleted \
+                     there yet",
                 ),
         )
     }
