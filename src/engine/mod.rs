@@ -38,7 +38,6 @@ mod units;
 mod user_view;
 mod verify;
 mod views;
-mod wanted;
 
 use std::{
     path::{Path, PathBuf},
@@ -57,7 +56,7 @@ use planner::accord::{self, Present};
 use schema::{Config, Plan, config::DestinationName, inventory::DestinationState};
 
 pub use executor::history::Search;
-pub use planner::notices::TimerCall;
+pub use planner::{Wanted, notices::TimerCall};
 
 pub use self::{
     adopt::{AdoptRequest, PreparedAdoption},
@@ -89,7 +88,6 @@ pub use self::{
     },
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
-    wanted::Wanted,
 };
 
 /// A backup as one configuration describes it, with what this machine remembers of it.
