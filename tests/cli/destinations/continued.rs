@@ -16,14 +16,14 @@ use crate::{
 const SOON: &str = "2025-03-06T03:00:00+01:00";
 
 /// Files that take a while to be stored.
-fn write_many(lab: &Lab, folder: &str) {
+pub(super) fn write_many(lab: &Lab, folder: &str) {
     for at in 0..3000 {
         lab.write(&format!("home/{folder}/{}/{at}", at % 50), "text\n");
     }
 }
 
 /// Begins a run and kills it as soon as it has begun this step; gives its journal.
-fn kill_in(lab: &Lab, now: &str, step: &str, arguments: &[&str]) -> String {
+pub(super) fn kill_in(lab: &Lab, now: &str, step: &str, arguments: &[&str]) -> String {
     let mut all = vec!["apply", "--now", now];
     all.extend(arguments);
     let before = lab.runs();
