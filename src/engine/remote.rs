@@ -51,6 +51,7 @@ impl Engine {
         }
         let remote = self.cloud_remote();
         let kept = self.kept()?;
+        let is_known = kept.is_some();
         if let Some(kept) = kept.filter(|_| ask != Ask::Always) {
             return Ok(kept);
         }
@@ -61,7 +62,9 @@ impl Engine {
         if ask == Ask::Never {
             return Err(nothing());
         }
-        match self.unlogged(observer).with_history(|it| it.refresh()) {
+        // What is known serves as well, so that each vain attempt is no news.
+        let told: &dyn Observer = if is_known { &Silent } else { observer };
+        match self.unlogged(told).with_history(|it| it.refresh()) {
             Ok(KnownHistory { damaged, .. }) => {
                 if !damaged.is_empty() {
                     let (remote, damaged) = (&*remote, &*damaged);

@@ -80,7 +80,7 @@ fn listed(list: &Value) -> Vec<&str> {
 
 #[test]
 fn a_new_machine_lists_and_restores_from_the_remote_alone() {
-    let Some(lab) = lab("a_new_machine") else {
+    let Some(mut lab) = lab("a_new_machine") else {
         return;
     };
     back_up(&lab, FIRST);
@@ -116,6 +116,17 @@ fn a_new_machine_lists_and_restores_from_the_remote_alone() {
     lab.run(&["restore", "latest", &lab.text("home"), &all])
         .expect(0);
     assert_eq!(contents_below(&lab.path("all")), home);
+    // One that has no drive at all, and a folder for downloads of its own.
+    lab.set("local", json!({}));
+    fs::remove_dir_all(lab.path("state")).unwrap();
+    fs::create_dir(lab.path("room")).unwrap();
+    let staging = ["--staging", &lab.text("room")];
+    let again = lab.text("again");
+    let words = ["restore", "latest", &lab.text("home"), &again];
+    let ran = lab.run(&[&words[..], &staging].concat()).expect(0);
+    assert!(!ran.stderr.contains("is used"), "{ran}");
+    assert_eq!(contents_below(&lab.path("again")), home);
+    assert_eq!(fs::read_dir(lab.path("room")).unwrap().count(), 0);
     // What was downloaded for it is gone with it.
     let left = fs::read_dir(lab.path("state")).unwrap();
     let left = left.map(|one| one.unwrap().file_name());
@@ -232,8 +243,8 @@ fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
     let there = lab.run(&list).expect(0);
     cut_off(&lab);
     for verb in [&find[..], &diff, &list] {
-        let away = lab.run(verb).expect(0);
-        away.says("cannot be asked now");
+        let away = lab.run(verb).expect(0).says("cannot be asked now");
+        assert!(!away.stderr.contains("cloud | "), "{away}");
     }
     assert_eq!(lab.run(&list).stdout, there.stdout);
     // Who names none gets what is known, and waits for nobody.
@@ -398,7 +409,12 @@ fn what_is_known_of_it_can_be_damaged_or_lost() {
     let first = format!("{own}/snapshots/{}", id_of(FIRST));
     let flip = |path: &str| flip_byte(&cache(&lab).join(path));
     type Damage<'a> = &'a dyn Fn();
-    let damages: [(&str, Damage<'_>); 7] = [
+    let damages: [(&str, Damage<'_>); 8] = [
+        // As an interrupted first look leaves it.
+        ("a part", &|| {
+            fs::remove_file(cache(&lab).join(format!("{own}/destination.json"))).unwrap();
+            fs::remove_file(cache(&lab).join(format!("{first}/snapshot.json"))).unwrap();
+        }),
         ("a record", &|| flip(&format!("{first}/snapshot.json"))),
         ("a body", &|| {
             flip(&format!("records/{}.json", id_of(FIRST)))
@@ -527,6 +543,11 @@ fn a_status_says_how_a_remote_stands_without_asking_it() {
     assert_eq!(own["by_tier"]["daily"], 2);
     assert_eq!(own["destination"], Value::Null);
     lab.at(THIRD, &["status"]).expect(0).says("b2");
+    // A health check asks it, and says what is wrong in the keys of the one that is meant.
+    let health = lab.at(THIRD, &["health", "--quick"]).expect(3);
+    health
+        .says("the remote of destinations.b2.* cannot be listed")
+        .hints("destinations.b2.configFile");
 }
 
 /// A server of rclone, which ends with this.

@@ -162,6 +162,16 @@ impl Config {
         }
     }
 
+    /// The section in which this destination has what stands in that one of its view.
+    fn section_of(&self, name: &DestinationName, section: &str) -> Option<String> {
+        let destination = self.destinations.get(name)?;
+        let own = match destination.kind {
+            DestinationKind::Disk => DestinationName::LOCAL,
+            DestinationKind::Remote => DestinationName::CLOUD,
+        };
+        (section == own).then(|| format!("destinations.{name}"))
+    }
+
     /// A text that names keys of the view of this destination, with the keys that a person writes.
     #[must_use]
     pub fn in_words_of(&self, name: &DestinationName, text: &str) -> String {
@@ -179,11 +189,13 @@ impl Config {
             let end = tail.find(|one: char| !is_key(one)).unwrap_or(tail.len());
             let path = tail.get(..end).unwrap_or_default().trim_end_matches('.');
             let inside = words.chars().next_back().is_some_and(before);
-            match inside {
-                true => words.push_str(path),
-                false => words.push_str(&self.path_of(name, path)),
-            }
             rest = tail.get(path.len()..).unwrap_or_default();
+            let whole = rest.starts_with(".*");
+            match self.section_of(name, path).filter(|_| whole) {
+                _ if inside => words.push_str(path),
+                Some(section) => words.push_str(&section),
+                None => words.push_str(&self.path_of(name, path)),
+            }
         }
         words + rest
     }
@@ -389,6 +401,8 @@ mod tests {
             "see `destinations.usb.enable`."
         );
         assert_eq!(words("about local. Things"), "about local. Things");
+        assert_eq!(words("as local.* says"), "as destinations.usb.* says");
+        assert_eq!(words("as cloud.* says"), "as cloud.* says");
         assert_eq!(words("local.oneFileSystem"), "local.oneFileSystem");
     }
 }

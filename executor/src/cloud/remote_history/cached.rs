@@ -37,7 +37,8 @@ const DESTINATION: &str = "destination";
 const TIER: &str = "daily";
 
 /// Where the destination is that knows what a remote has, as far as this machine has asked it: a mount
-/// point, for a configuration; `None` where nothing is known. Writes nothing.
+/// point, for a configuration; `None` where nothing is known, or not all that was there when it was asked
+/// first. Writes nothing.
 ///
 /// # Errors
 /// Fails if what is kept of the remote cannot be opened.
@@ -48,7 +49,10 @@ pub fn known_destination(state: &StateDir, remote: &str, host: &str) -> Result<O
     let own = cache.dir().folder(OsStr::new(DESTINATION));
     let own = own.and_then(|dir| dir.folder(OsStr::new(host)));
     let there = own.and_then(|dir| dir.folder(OsStr::new(BACKUP)));
-    Ok(there.is_ok().then(|| cache.named(DESTINATION)))
+    let made = there.and_then(|dir| dir.look(OsStr::new(DESTINATION_FILE)));
+    Ok(made
+        .is_ok_and(|made| made.is_some())
+        .then(|| cache.named(DESTINATION)))
 }
 
 /// The snapshots that a remote was last known to have, by their records there. Writes nothing.

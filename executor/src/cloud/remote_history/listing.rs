@@ -98,11 +98,12 @@ impl HistoryRemote<'_> {
             }
         }
         self.fetch_manifests(&mut known)?;
-        self.make_destination()?;
         self.forget_but(&|id| known.records.contains_key(&id))?;
         for (id, record) in &known.records {
             self.make_snapshot(record, &self.marks_in(&known.listing, *id))?;
         }
+        // Without it nothing counts as known: it comes last.
+        self.make_destination()?;
         Ok(known)
     }
 
