@@ -67,6 +67,7 @@ mod planted;
 mod records;
 mod relative;
 mod remotes;
+mod remotes_damage;
 mod repair;
 mod restore;
 mod restore_many;
