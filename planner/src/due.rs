@@ -18,7 +18,7 @@ use schema::{
     tries::Tries,
 };
 
-pub use all::decide_for_all;
+pub use all::{DecisionForAll, decide_for_all};
 
 use crate::{
     facts,

@@ -14,21 +14,12 @@ use schema::{
 };
 
 use crate::{
-    Options,
+    Options, Wanted,
     facts::Facts,
     feeds::RemoteFacts,
     findings::{code, refusal},
     lint, pipeline,
 };
-
-/// Whose steps are wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Chosen<'a> {
-    /// Their names; empty for all.
-    pub names: &'a [DestinationName],
-    /// They were asked for by name, and nothing besides: no script and no notification.
-    pub alone: bool,
-}
 
 /// A destination's plan, as it would be alone; `None` is the base, of `local` and `cloud`.
 struct Planned {
@@ -36,19 +27,19 @@ struct Planned {
     plan: Plan,
 }
 
-/// Compiles config and inventory into a plan for all destinations, or for those that were chosen.
+/// Compiles config and inventory into a plan for all destinations, or for those that are wanted.
 #[must_use]
 pub fn plan_all(
     config: &Config,
     inventory: &Inventory,
     options: &Options,
-    chosen: Chosen<'_>,
+    wanted: &Wanted,
 ) -> Plan {
     let base_view = config.base();
     let base_inventory = inventory.view(&DestinationName::new(DestinationName::LOCAL));
-    let is_chosen = |name: &DestinationName| chosen.names.is_empty() || chosen.names.contains(name);
-    let chains: Vec<DestinationName> = config.chains().into_iter().filter(is_chosen).collect();
-    let base = part_of_base(config, chosen);
+    let chains = config.chains().into_iter();
+    let chains: Vec<DestinationName> = chains.filter(|name| wanted.has(name)).collect();
+    let base = part_of_base(config, wanted);
     let empty = |findings: Vec<Finding>| {
         let inventory = &pipeline::sorted(&base_inventory);
         let facts = Facts::new(&base_view, inventory, options);
@@ -61,7 +52,7 @@ pub fn plan_all(
     }
     if chains.is_empty() {
         let only = match base {
-            Some(only) if chosen.alone || only == Some(Part::Cloud) => only,
+            Some(only) if wanted.alone || only == Some(Part::Cloud) => only,
             _ => options.only,
         };
         let options = &Options { only, ..*options };
@@ -82,7 +73,7 @@ pub fn plan_all(
     let plan_chain = |name: DestinationName, remote: Option<&RemoteFacts>| {
         let view = config.view(&name)?;
         let options = &Options {
-            only: chosen.alone.then_some(config.part_of(&name)),
+            only: wanted.alone.then_some(config.part_of(&name)),
             ..*options
         };
         let mut plan = pipeline::plan_view(&view, &inventory.view(&name), options, remote);
@@ -116,8 +107,8 @@ pub fn plan_all(
         _ => empty(Vec::new()),
     };
     plan.only = None;
-    plan.only_of = only_of(config, chosen);
-    plan.steps = steps_of_all(&planned, chosen.alone);
+    plan.only_of = only_of(config, wanted);
+    plan.steps = steps_of_all(&planned, wanted.alone);
     let is_later = is_planned_later(&plan.steps, options);
     if is_later {
         plan.totals = nothing_done(&plan.bound_to);
@@ -146,26 +137,25 @@ pub fn plan_all(
 
 /// Which part of the base is wanted, or the whole of it; none where it is not.
 #[expect(clippy::option_option, reason = "the outer one says whether at all")]
-fn part_of_base(config: &Config, chosen: Chosen<'_>) -> Option<Option<Part>> {
-    let has =
-        |name: &str| chosen.names.is_empty() || chosen.names.iter().any(|one| one.as_str() == name);
+fn part_of_base(config: &Config, wanted: &Wanted) -> Option<Option<Part>> {
+    let has = |name: &str| wanted.has(&DestinationName::new(name));
     let (local, cloud) = (config.local.enable, config.cloud.enable);
     match (has(DestinationName::LOCAL), has(DestinationName::CLOUD)) {
-        (true, false) if cloud || chosen.alone => Some(Some(Part::Local)),
-        (false, true) if local || chosen.alone => Some(Some(Part::Cloud)),
+        (true, false) if cloud || wanted.alone => Some(Some(Part::Local)),
+        (false, true) if local || wanted.alone => Some(Some(Part::Cloud)),
         (false, false) => None,
         _ => (local || cloud || config.chains().is_empty()).then_some(None),
     }
 }
 
 /// The names that a plan which is not for all says that it is for.
-fn only_of(config: &Config, chosen: Chosen<'_>) -> Vec<DestinationName> {
+fn only_of(config: &Config, wanted: &Wanted) -> Vec<DestinationName> {
     let all = config.names();
-    let is_all = all.iter().all(|name| chosen.names.contains(name));
-    if chosen.names.is_empty() || (is_all && !chosen.alone) {
+    let is_all = all.iter().all(|name| wanted.names.contains(name));
+    if wanted.names.is_empty() || (is_all && !wanted.alone) {
         return Vec::new();
     }
-    let mut names = chosen.names.to_vec();
+    let mut names = wanted.names.to_vec();
     names.sort();
     names.dedup();
     names

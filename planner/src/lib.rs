@@ -47,6 +47,7 @@ mod test_support;
 pub mod unanswered;
 pub mod unfinished;
 pub mod units;
+mod wanted;
 
 pub use adopt::{begins_at_root, plan_adoption};
 pub use by_hand::{plan_deletion, plan_prune};
@@ -58,7 +59,7 @@ pub use findings::{
     records::damage_findings,
     trust::{deciding_files, untrusted_files},
 };
-pub use join::{Chosen, plan_all};
+pub use join::plan_all;
 pub use listing::{list_remote_snapshots, list_snapshots};
 pub use maintenance::{
     plan_adopting, plan_init, plan_maintenance, plan_maintenance_steps, plan_remote_marks,
@@ -71,3 +72,4 @@ pub use pipeline::{
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use stale::staleness;
 pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};
+pub use wanted::Wanted;

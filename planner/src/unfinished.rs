@@ -8,12 +8,13 @@ use schema::{
     Config, FailureCode, Plan, Report, RunResult, SnapshotId,
     amount::times,
     clock::is_ahead,
+    config::DestinationName,
     inventory::DestinationState,
     journal::Status,
     plan::{Action, SnapshotStep},
 };
 
-use crate::{facts, lint, stale::LONGEST};
+use crate::{Wanted, facts, lint, stale::LONGEST};
 
 type Time = DateTime<FixedOffset>;
 
@@ -162,6 +163,34 @@ pub fn snapshot_step(plan: &Plan) -> Option<&SnapshotStep> {
     })
 }
 
+/// The destinations that a plan is for.
+#[must_use]
+pub fn destinations_of(plan: &Plan, config: &Config) -> Vec<DestinationName> {
+    match (plan.chains.is_empty(), plan.only, plan.only_of.as_slice()) {
+        (true, Some(part), _) => Wanted::of_part(part).names,
+        (false, _, names) if !names.is_empty() => names.to_vec(),
+        (is_base, ..) => {
+            let mut names = config.names();
+            names.retain(|name| !is_base || name.is_predefined());
+            names
+        }
+    }
+}
+
+/// The destinations that are wanted beside those of an unfinished run, which is continued first: it holds
+/// them up no more than one that ended.
+#[must_use]
+pub fn wanted_besides(plan: &Plan, config: &Config, wanted: &Wanted) -> Vec<DestinationName> {
+    let mut names = config.names();
+    if config.chains().is_empty() {
+        // A part of it that ran alone counts for itself, and the other is due by itself.
+        return Vec::new();
+    }
+    let own = destinations_of(plan, config);
+    names.retain(|name| wanted.has(name) && !own.contains(name));
+    names
+}
+
 /// Why a basis cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableBasis {
@@ -227,7 +256,10 @@ pub fn judge_service_end(service_result: &str, exit_status: &str) -> (String, Ru
 
 #[cfg(test)]
 mod tests {
-    use schema::journal::{Outcome, REPORT_FORMAT_VERSION, StepReport};
+    use schema::{
+        journal::{Outcome, REPORT_FORMAT_VERSION, StepReport},
+        plan::{Chain, Part},
+    };
     use serde_json::json;
 
     use super::*;
@@ -291,6 +323,34 @@ mod tests {
             let old = why(&config, false, day).unwrap();
             assert_eq!(old, ("it was planned on another day".to_owned(), true));
         }
+    }
+
+    #[test]
+    fn what_is_wanted_beside_an_unfinished_run_is_what_it_is_not_for() {
+        let name = |text: &str| DestinationName::new(text);
+        let mut several = serde_json::to_value(config()).unwrap();
+        let disk = |path: &str| json!({"type": "disk", "mountPoint": path});
+        several["destinations"] = json!({"nas": disk("/nas"), "usb": disk("/usb")});
+        let several: Config = serde_json::from_value(several).unwrap();
+        let mut plan = nightly();
+        let rest = |plan: &Plan, wanted: &Wanted| wanted_besides(plan, &several, wanted);
+        let all = Wanted::default();
+        assert_eq!(rest(&plan, &all), [name("nas"), name("usb")]);
+        let usb = Wanted::only(vec![name("usb")]);
+        assert_eq!(rest(&plan, &usb), [name("usb")]);
+        let chain = Chain {
+            bound_to: plan.bound_to.clone(),
+            findings: Vec::new(),
+            totals: plan.totals,
+        };
+        plan.chains.insert(name("usb"), chain);
+        assert!(rest(&plan, &all).is_empty());
+        plan.only_of = vec![name("usb")];
+        assert_eq!(rest(&plan, &all), [name("local"), name("nas")]);
+        // A part of the only one that there is counts for itself.
+        let mut part = nightly();
+        part.only = Some(Part::Local);
+        assert!(wanted_besides(&part, &config(), &all).is_empty());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::{
 };
 
 use planner::{
-    Options,
+    Options, Wanted,
     accord::{Present, find_difference, find_undue_deletion},
     choose_basis,
     findings::code,
@@ -63,10 +63,10 @@ fn load(folder: &Path) -> World {
     };
     let names = options["names"].as_array().cloned().unwrap_or_default();
     let names = names.iter().filter_map(Value::as_str);
-    let chosen = (
-        names.map(DestinationName::new).collect(),
-        options["alone"] == true,
-    );
+    let wanted = Wanted {
+        names: names.map(DestinationName::new).collect(),
+        alone: options["alone"] == true,
+    };
     let options = Options {
         approve_deletions: options["approveDeletions"] == true,
         scheduled: options["scheduled"] == true,
@@ -77,7 +77,7 @@ fn load(folder: &Path) -> World {
         config: read(&folder.join("config.json")),
         inventory: read(&folder.join("inventory.json")),
         options,
-        chosen,
+        wanted,
     }
 }
 
@@ -194,15 +194,14 @@ fn chains_are_the_plans_of_each_alone(world: &World, joined: &Plan) {
             .findings
             .iter()
             .any(|one| one.code == code::DESTINATION_TWICE);
-        let is_wanted = world.chosen.0.is_empty() || world.chosen.0.contains(&name);
-        let is_left_out = !is_wanted || !config.names().contains(&name);
+        let is_left_out = !world.wanted.has(&name) || !config.names().contains(&name);
         // A remote's hangs on the disks that it gets snapshots from.
         let is_left_out = is_left_out || config.remote_options(&name).is_some();
         if is_taken_out || is_left_out {
             continue;
         }
         let options = Options {
-            only: world.chosen.1.then_some(Part::Local),
+            only: world.wanted.alone.then_some(Part::Local),
             ..world.options
         };
         let mut alone = planner::plan(&config.view(&name).unwrap(), &inventory, &options);
@@ -373,9 +372,9 @@ fn generated_folders_are_as_generated() {
         if world.options.after_pre_script {
             options["afterPreScript"] = json!(true);
         }
-        if !world.chosen.0.is_empty() {
-            options["names"] = json!(world.chosen.0);
-            options["alone"] = json!(world.chosen.1);
+        if !world.wanted.names.is_empty() {
+            options["names"] = json!(world.wanted.names);
+            options["alone"] = json!(world.wanted.alone);
         }
         let inventory = serde_json::to_value(&world.inventory).unwrap();
         let mut files = vec![

@@ -182,7 +182,10 @@ impl Operation<'_> {
         let named = path.to_string_lossy();
         let into = (&folder, &*named);
         let brought = match known {
-            Some(id) => self.with_history(|remote| remote.fetch_files(into, &wanted(Some(id)))),
+            Some(id) => self.with_history(|remote| {
+                remote.forget_damaged(&|one| one == id)?;
+                remote.fetch_files(into, &wanted(Some(id)))
+            }),
             None => self.with_rclone(&remote, |rclone, cache| {
                 // Damaged records are passed over for the newest only, whose name is nobody's choice.
                 let is_newest = request.snapshot.trim_end_matches('/') == "latest";

@@ -40,7 +40,6 @@ mod units;
 mod user_view;
 mod verify;
 mod views;
-mod wanted;
 
 use std::{
     path::{Path, PathBuf},
@@ -63,7 +62,7 @@ use schema::{
 };
 
 pub use executor::history::Search;
-pub use planner::notices::TimerCall;
+pub use planner::{Wanted, notices::TimerCall};
 
 pub use self::{
     adopt::{AdoptRequest, PreparedAdoption},
@@ -95,7 +94,6 @@ pub use self::{
     },
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
-    wanted::Wanted,
 };
 
 /// A backup as one configuration describes it, with what this machine remembers of it.

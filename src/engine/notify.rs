@@ -18,6 +18,7 @@ use planner::{
 };
 use schema::{
     Finding, Report, RunResult, SnapshotId,
+    config::DestinationName,
     drill::Drill,
     health::{Health, HealthVerdict},
     journal::{NotifiedChannel, REPORT_FORMAT_VERSION, Status, StepReport},
@@ -25,7 +26,7 @@ use schema::{
     plan::{Channel, LastGood, NOTIFY, NotifyStep},
 };
 
-use super::{Engine, apply::of_destination, operation::Operation};
+use super::{Engine, apply::of_destination, operation::Operation, views::name_of};
 
 impl Engine {
     /// Sends a test message over every channel that is configured, though they may be switched off,
@@ -148,22 +149,37 @@ impl Operation<'_> {
             channels: wanted.channels(),
             last_good: None,
         };
-        let channels = notify::wanted_channels(&step, report.result);
-        let state = self.engine.state().unwrap_or_default();
-        let last_good = self.last_good(state.as_ref());
+        let channels = notify::wanted_channels(&step, report.result_of_served());
+        let last_good = self.last_good_of_any();
         self.notify(&channels, report, last_good, Occasion::Result);
     }
 
-    /// Remembers that a run was deferred, and tells people once a day while the last good backup is
-    /// older than it may be.
-    pub(super) fn notify_of_deferral(&self, state: &StateDir, report: &Report) -> Result<()> {
+    /// Remembers for which destinations a run was deferred, and tells people once a day of each whose last good
+    /// backup is older than it may be.
+    pub(super) fn note_deferrals(&self, state: &StateDir, report: &Report) -> Result<()> {
+        let deferred = |own: &Report| own.result == RunResult::Deferred;
+        for (of, _) in each_of(report).filter(|(_, own)| deferred(own)) {
+            let engine = self.engine.view_of(of.as_ref())?;
+            let seen = state.of_destination(of.as_ref());
+            let report = &report.of_one(of.as_ref());
+            self.in_view(&engine).note_deferral(&seen, report)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets that runs were deferred for these destinations before one that ended otherwise.
+    pub(super) fn forget_deferrals(&self, state: &StateDir, report: &Report) -> Result<()> {
+        let served = |own: &Report| own.result != RunResult::Deferred;
+        for (of, _) in each_of(report).filter(|(_, own)| served(own)) {
+            state.of_destination(of.as_ref()).remember_deferrals(None)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the destination whose view this is.
+    fn note_deferral(&self, state: &StateDir, report: &Report) -> Result<()> {
         let config = &self.engine.config;
         let now = self.context.clock.now();
-        // Without `local` and `cloud` the first of the others tells how old the last good backup is.
-        let first = self.engine.named().into_iter().next();
-        let of = first.filter(|_| !self.engine.has_base());
-        let engine = self.engine.view_of(of.as_ref())?;
-        let (view, seen) = (self.in_view(&engine), state.of_destination(of.as_ref()));
         let known = state.deferrals();
         let mut deferrals = notices::deferrals_with_one_more(known, now);
         let is_late = |good: Option<LastGood>| {
@@ -172,9 +188,9 @@ impl Operation<'_> {
         };
         // The destination, which may sleep, is looked at only where there is something to tell.
         if notices::wants_deferral_notice(config, &deferrals, now)
-            && is_late(seen.last_good(now).unwrap_or_default())
+            && is_late(state.last_good(now).unwrap_or_default())
         {
-            let last_good = view.last_good(Some(&seen));
+            let last_good = self.last_good(Some(state));
             let channels = config.notifications.channels();
             if is_late(last_good) && self.notify(&channels, report, last_good, Occasion::Late) {
                 deferrals.notified_at = Some(now);
@@ -222,8 +238,7 @@ impl Operation<'_> {
         channels.retain(|channel| !matches!(channel, Channel::Healthcheck { .. }));
         let engine = self.engine;
         let report = engine.report_unbegun(drill.ended_at, RunResult::Failed, vec![finding]);
-        let state = engine.state().unwrap_or_default();
-        let last_good = self.last_good(state.as_ref());
+        let last_good = self.last_good_of_any();
         self.notify(&channels, &report, last_good, Occasion::Drill);
     }
 
@@ -256,6 +271,20 @@ impl Operation<'_> {
         any
     }
 
+    /// The newest of the last good backups of all destinations.
+    fn last_good_of_any(&self) -> Option<LastGood> {
+        let state = self.engine.state().unwrap_or_default();
+        let named = self.engine.named();
+        let base = (self.engine.has_base() || named.is_empty()).then_some(None);
+        let all = base.into_iter().chain(named.iter().map(Some));
+        let good = all.filter_map(|of| {
+            let engine = self.engine.view_of(of).ok()?;
+            let seen = state.as_ref().map(|state| state.of_destination(of));
+            self.in_view(&engine).last_good(seen.as_ref())
+        });
+        good.max_by_key(|good| good.started_at)
+    }
+
     /// The last good backup, as the destination shows or this machine remembers it.
     fn last_good(&self, state: Option<&StateDir>) -> Option<LastGood> {
         let config = &self.engine.config;
@@ -273,4 +302,15 @@ impl Operation<'_> {
         };
         standing::last_good(config, &known, now)
     }
+}
+
+/// A report as each of its destinations has it; `None` is the base, of `local` and `cloud`.
+fn each_of(report: &Report) -> impl Iterator<Item = (Option<DestinationName>, Report)> {
+    let named = report.destinations.keys();
+    let named = named.filter(|name| !name.is_predefined()).cloned();
+    let all = [None].into_iter().chain(named.map(Some));
+    all.filter_map(|of| {
+        let own = report.chain(&name_of(of.as_ref()))?;
+        Some((of, own))
+    })
 }

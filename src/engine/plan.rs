@@ -1,7 +1,7 @@
 //! Planning a run without running it.
 
 use executor::error::Result;
-use planner::{Chosen, Options};
+use planner::Options;
 use schema::{Inventory, Plan};
 
 use super::{
@@ -55,11 +55,7 @@ impl Engine {
         options: &Options,
         wanted: &Wanted,
     ) -> Plan {
-        let chosen = Chosen {
-            names: &wanted.names,
-            alone: wanted.alone,
-        };
-        let plan = planner::plan_all(&self.config, inventory, options, chosen);
+        let plan = planner::plan_all(&self.config, inventory, options, wanted);
         planner::refuse_unlawful(plan, inventory)
     }
 }

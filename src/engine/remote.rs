@@ -119,7 +119,7 @@ impl Engine {
     /// Those of the remote; an interruption.
     pub(super) fn mend_known(&self, observer: &dyn Observer) -> Result<bool> {
         self.unlogged(observer).with_history(|remote| {
-            let found = remote.forget_damaged()?;
+            let found = remote.forget_damaged(&|_| true)?;
             if found {
                 remote.refresh()?;
             }
@@ -169,8 +169,8 @@ impl Engine {
         Err(
             Error::refused(format!("{name} is a remote, and this is for disks only"))
                 .hint(
-                    "list, find, diff, restore, verify, pin, unpin and accept work there; what is to stay \
-                     there its keep numbers say",
+                    "list, find, diff, restore, verify, pin, unpin and accept work there; nothing is deleted \
+                     there yet",
                 ),
         )
     }

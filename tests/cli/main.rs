@@ -68,6 +68,7 @@ mod records;
 mod relative;
 mod remotes;
 mod remotes_expire;
+mod remotes_damage;
 mod repair;
 mod restore;
 mod restore_many;

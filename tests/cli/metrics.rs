@@ -245,3 +245,61 @@ fn a_file_that_cannot_be_written_is_a_warning_and_changes_no_result() {
     let quiet = lab.at(NEXT, &["apply", "--json"]).expect(0);
     assert_eq!(quiet.json()["result"], "success");
 }
+
+#[test]
+fn each_of_several_destinations_has_samples_of_its_own() {
+    let mut lab = lab();
+    for name in ["nas", "usb"] {
+        fs::create_dir(lab.path(name)).unwrap();
+        let disk = serde_json::json!({ "type": "disk", "mountPoint": lab.path(name),
+            "requireMount": false, "useRsync": false, "minSpaceGB": 0, "ifAbsent": "defer" });
+        lab.set(&format!("destinations.{name}"), disk);
+    }
+    lab.backup(NIGHT);
+    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
+    lab.at(NEXT, &["apply"]).expect(75);
+    let of_run = written(&lab);
+    let path = |name: &str| lab.text(if name == "local" { "mnt" } else { name });
+    for (name, there, result) in [
+        ("local", 1.0, "success"),
+        ("nas", 1.0, "success"),
+        ("usb", 0.0, "deferred"),
+    ] {
+        for (key, value) in [
+            (
+                format!("backup_destination_present {name} {}", path(name)),
+                there,
+            ),
+            (
+                format!("backup_destination_last_run_result {name} {result}"),
+                1.0,
+            ),
+        ] {
+            assert_eq!(of_run.get(&key), Some(&value), "{key} in {of_run:#?}");
+        }
+    }
+    let success = |name: &str| of_run[&format!("backup_last_success_timestamp_seconds {name}")];
+    assert!(success("local") - success("usb") > 80_000.0);
+    assert!((success("local") - success("nas")).abs() < 600.0);
+    assert_eq!(of_run["backup_snapshots nas daily"], 2.0);
+    assert_eq!(of_run["backup_last_run_result deferred"], 1.0);
+    assert_eq!(of_run["backup_last_run_result success"], 0.0);
+    let copied = |name: &str| of_run.get(&format!("backup_run_copied_files {name}"));
+    assert_eq!((copied("nas"), copied("usb")), (Some(&0.0), None));
+    assert!(of_run.contains_key("backup_run_step_duration_seconds snapshot:nas"));
+
+    // A run for one of them is the last one for that one alone.
+    fs::rename(lab.path("away"), lab.path("usb")).unwrap();
+    lab.at("2025-03-07T02:00:00+01:00", &["apply", "--only", "usb"])
+        .expect(0);
+    let later = written(&lab);
+    assert_eq!(later["backup_last_run_result success"], 1.0);
+    let at = |name: &str| later[&format!("backup_destination_last_run_timestamp_seconds {name}")];
+    assert!(at("usb") - at("nas") > 80_000.0);
+    lab.run(&["health", "--quick"]);
+    let checked = written(&lab);
+    for name in ["local", "nas", "usb"] {
+        let key = format!("backup_health_check_timestamp_seconds {name}");
+        assert!(checked.contains_key(&key), "{checked:#?}");
+    }
+}

@@ -13,16 +13,16 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use test_support::{flip_byte, is_missing};
+use test_support::is_missing;
 
 use crate::{
     cloud::remote,
     lab::{HOST, Lab, contents_below, id_of, is_installed, run_command, skip, wait_for},
 };
 
-const FIRST: &str = "2025-03-05T02:00:00+01:00";
-const SECOND: &str = "2025-03-06T02:00:00+01:00";
-const THIRD: &str = "2025-03-07T02:00:00+01:00";
+pub(crate) const FIRST: &str = "2025-03-05T02:00:00+01:00";
+pub(crate) const SECOND: &str = "2025-03-06T02:00:00+01:00";
+pub(crate) const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
 /// A lab with the remote `b2` beside `local`, which is the folder `far`.
 pub(crate) fn lab(test: &str) -> Option<Lab> {
@@ -61,8 +61,19 @@ pub(crate) fn far(lab: &Lab, relative: &str) -> PathBuf {
     lab.path("far").join("Backups").join(HOST).join(relative)
 }
 
+/// The objects behind the remote, by their paths.
+pub(crate) fn objects(lab: &Lab) -> Vec<PathBuf> {
+    let all = walkdir::WalkDir::new(far(lab, "objects")).into_iter();
+    let files = all
+        .map(Result::unwrap)
+        .filter(|one| one.file_type().is_file());
+    let mut paths: Vec<PathBuf> = files.map(walkdir::DirEntry::into_path).collect();
+    paths.sort();
+    paths
+}
+
 /// Makes a snapshot and uploads it.
-fn back_up(lab: &Lab, now: &str) {
+pub(crate) fn back_up(lab: &Lab, now: &str) {
     lab.at(now, &["apply"]).expect(0);
 }
 
@@ -271,186 +282,6 @@ fn what_changed_is_found_on_the_remote_and_from_memory_where_nobody_answers() {
     lab.run(&["diff", "--destination", "b2", "latest", "now"])
         .expect(0)
         .says("later.txt");
-}
-
-/// The objects behind the remote, by their paths.
-pub(crate) fn objects(lab: &Lab) -> Vec<PathBuf> {
-    let all = walkdir::WalkDir::new(far(lab, "objects")).into_iter();
-    let files = all
-        .map(Result::unwrap)
-        .filter(|one| one.file_type().is_file());
-    let mut paths: Vec<PathBuf> = files.map(walkdir::DirEntry::into_path).collect();
-    paths.sort();
-    paths
-}
-
-#[test]
-fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() {
-    let Some(lab) = lab("damage_there_is_found") else {
-        return;
-    };
-    for number in 0..40 {
-        lab.write(
-            &format!("home/many/{number}"),
-            &format!("number {number}\n"),
-        );
-    }
-    back_up(&lab, FIRST);
-    let verify = ["verify", "--destination", "b2"];
-    let full = |options: &[&str]| lab.run(&[&verify[..], options].concat());
-    full(&["--full"]).expect(0);
-    let before: Vec<(PathBuf, Vec<u8>)> = objects(&lab)
-        .into_iter()
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect();
-    // One whose length is the same, and one that is gone.
-    flip_byte(&before[3].0);
-    fs::remove_file(&before[20].0).unwrap();
-    full(&["--quick"]).expect(3).says("missing");
-    let parts = ["1/4", "2/4", "3/4", "4/4"];
-    let found: Vec<Value> = parts
-        .iter()
-        .map(|part| full(&["--subset", part, "--json"]).json())
-        .collect();
-    let count = |one: &Value| one["damage_count"].as_u64().unwrap();
-    assert_eq!(found.iter().map(count).sum::<u64>(), 2, "{found:?}");
-    let read = |one: &Value| one["files"].as_u64().unwrap();
-    assert_eq!(found.iter().map(read).sum::<u64>(), before.len() as u64);
-    full(&["--full"]).expect(3).says("uploads them again");
-    // Without options all of it is looked at, by hashes where the remote has those.
-    let all = full(&["--json"]).json();
-    assert_eq!(all["files"], before.len());
-    assert_eq!(all["damage_count"], 2);
-    // Nothing is new, and what is damaged there is put again all the same.
-    lab.at(SECOND, &["apply"]).expect(0);
-    for (path, content) in &before {
-        assert_eq!(fs::read(path).unwrap(), *content, "{path:?}");
-    }
-    full(&["--full"]).expect(0);
-    for refused in [&["latest"][..], &["--repair"], &["--against-state"]] {
-        full(refused).expect(2);
-    }
-}
-
-#[test]
-fn a_pin_on_the_remote_outlives_the_machine() {
-    let Some(lab) = lab("a_pin_on_the_remote") else {
-        return;
-    };
-    back_up(&lab, FIRST);
-    lab.write("home/new.txt", "new\n");
-    back_up(&lab, SECOND);
-    // What travelled is another file than what was sealed on the disk, and nobody changed it.
-    let here = lab.run(&["list", "--destination", "b2"]).expect(0);
-    assert!(!here.stdout.contains("damaged"), "{here}");
-    let pinned = |lab: &Lab| -> Vec<bool> {
-        let list = lab
-            .run(&["list", "--destination", "b2", "--json"])
-            .expect(0);
-        let list = list.json();
-        let all = list["snapshots"].as_array().unwrap().iter();
-        all.map(|one| one["pinned"].as_bool().unwrap()).collect()
-    };
-    let pin = ["pin", "--destination", "b2", "2025-03-05"];
-    lab.run(&[&pin[..], &["--dry-run"]].concat())
-        .expect(0)
-        .says("is kept whatever the retention says");
-    assert_eq!(pinned(&lab), [false, false]);
-    lab.run(&pin)
-        .expect(0)
-        .says("is kept whatever the retention says");
-    assert_eq!(pinned(&lab), [false, true]);
-    lab.run(&pin).expect(0).says("was pinned before");
-    // A shell offers those that are not, and the names of destinations.
-    let offered = |words: &[&str]| {
-        let mut command = lab.command(&["__complete", "backup"]);
-        command.args(words);
-        run_command(command, words).expect(0).stdout
-    };
-    let offers = offered(&["pin", "--destination", "b2", ""]);
-    assert!(offers.contains(&id_of(SECOND)), "{offers}");
-    assert!(!offers.contains(&id_of(FIRST)), "{offers}");
-    assert!(offered(&["list", "--destination", "b"]).starts_with("b2"));
-    let marks = far(&lab, "records");
-    let marks = || {
-        fs::read_dir(&marks)
-            .unwrap()
-            .map(|one| one.unwrap().file_name())
-    };
-    let named = |name: &std::ffi::OsString| name.to_string_lossy().contains(".marks-");
-    assert_eq!(marks().filter(named).count(), 1);
-    lose_machine(&lab);
-    assert_eq!(pinned(&lab), [false, true]);
-    lab.run(&["unpin", "--destination", "b2", "2025-03-05"])
-        .expect(0);
-    assert_eq!(pinned(&lab), [false, false]);
-    lab.run(&["pin", "--destination", "b2", "2024"]).expect(4);
-}
-
-/// The folder of what is known of the remote.
-fn cache(lab: &Lab) -> PathBuf {
-    let all = fs::read_dir(lab.path("state/cloud")).unwrap();
-    all.map(|one| one.unwrap().path()).next().unwrap()
-}
-
-#[test]
-fn what_is_known_of_it_can_be_damaged_or_lost() {
-    let Some(lab) = lab("what_is_known_of_it") else {
-        return;
-    };
-    back_up(&lab, FIRST);
-    lab.write("home/new.txt", "new\n");
-    back_up(&lab, SECOND);
-    let list = ["list", "--destination", "b2"];
-    let before = lab.run(&list).expect(0);
-    let diff = ["diff", "--destination", "b2", "2025-03-05", "latest"];
-    let changed = lab.run(&diff).expect(0);
-    let own = format!("destination/{HOST}/.backup");
-    let first = format!("{own}/snapshots/{}", id_of(FIRST));
-    let flip = |path: &str| flip_byte(&cache(&lab).join(path));
-    type Damage<'a> = &'a dyn Fn();
-    let damages: [(&str, Damage<'_>); 8] = [
-        // As an interrupted first look leaves it.
-        ("a part", &|| {
-            fs::remove_file(cache(&lab).join(format!("{own}/destination.json"))).unwrap();
-            fs::remove_file(cache(&lab).join(format!("{first}/snapshot.json"))).unwrap();
-        }),
-        ("a record", &|| flip(&format!("{first}/snapshot.json"))),
-        ("a body", &|| {
-            flip(&format!("records/{}.json", id_of(FIRST)))
-        }),
-        ("a manifest", &|| {
-            flip(&format!("{first}/manifest.mtree.zst"))
-        }),
-        ("the destination's record", &|| {
-            flip(&format!("{own}/destination.json"))
-        }),
-        ("all of it", &|| fs::remove_dir_all(cache(&lab)).unwrap()),
-        ("a folder", &|| {
-            let folder = cache(&lab).join("destination");
-            fs::remove_dir_all(&folder).unwrap();
-            fs::write(&folder, "in the way").unwrap();
-        }),
-        ("a link", &|| {
-            let folder = cache(&lab).join("records");
-            fs::remove_dir_all(&folder).unwrap();
-            symlink(lab.path("far"), &folder).unwrap();
-        }),
-    ];
-    for (what, damage) in damages {
-        damage();
-        let again = lab.run(&list).expect(0);
-        assert_eq!(again.stdout, before.stdout, "{what}");
-        assert_eq!(lab.run(&diff).expect(0).stdout, changed.stdout, "{what}");
-        lab.run(&["find", "--destination", "b2", "new.txt"])
-            .expect(0);
-    }
-    assert!(lab.path("far/Backups").exists());
-    // An upload does with it as well.
-    flip(&format!("{first}/manifest.mtree.zst"));
-    let _ = fs::remove_file(cache(&lab).join("objects.idx"));
-    lab.write("home/newer.txt", "newer\n");
-    back_up(&lab, THIRD);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, FixedOffset, TimeDelta};
-use planner::{Chosen, Options};
+use planner::{Options, Wanted};
 use schema::{
     Config, Digest, Inventory, Plan, SnapshotId, Tier,
     config::{AbsolutePath, DestinationName},
@@ -40,7 +40,7 @@ pub(crate) struct World {
     /// What is asked for besides.
     pub(crate) options: Options,
     /// The destinations that are wanted, all where none is named, and whether nothing but them is.
-    pub(crate) chosen: (Vec<DestinationName>, bool),
+    pub(crate) wanted: Wanted,
 }
 
 /// A time, as RFC 3339 has it.
@@ -175,7 +175,7 @@ impl World {
                 others: BTreeMap::new(),
             },
             options: Options::default(),
-            chosen: (Vec::new(), false),
+            wanted: Wanted::default(),
         }
     }
 
@@ -291,12 +291,7 @@ impl World {
 
     /// The plan.
     pub(crate) fn plan(&self) -> Plan {
-        let (names, alone) = &self.chosen;
-        let chosen = Chosen {
-            names,
-            alone: *alone,
-        };
-        planner::plan_all(&self.config(), &self.inventory, &self.options, chosen)
+        planner::plan_all(&self.config(), &self.inventory, &self.options, &self.wanted)
     }
 
     /// Adds a disk by its name, which is the one of that other machine, with what is found for it.
@@ -361,7 +356,10 @@ impl World {
     /// Asks for these destinations, `alone` for nothing besides.
     pub(crate) fn choose(mut self, names: &[&str], alone: bool) -> Self {
         let names = names.iter().copied().map(DestinationName::new);
-        self.chosen = (names.collect(), alone);
+        self.wanted = Wanted {
+            names: names.collect(),
+            alone,
+        };
         self
     }
 

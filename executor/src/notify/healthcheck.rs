@@ -34,7 +34,7 @@ pub(super) enum Ping {
 
 /// What the news are to a switch. A test is a sign of life: there is no ping that says nothing.
 pub(super) fn ping_of(news: &News<'_>) -> Ping {
-    match (news.occasion, news.report.result) {
+    match (news.occasion, news.report.result_of_served()) {
         (Occasion::Test, _) | (Occasion::Result, RunResult::Success) => Ping::Success,
         (Occasion::Result | Occasion::Late | Occasion::Health | Occasion::Drill, _) => Ping::Fail,
     }

@@ -53,7 +53,8 @@ impl Default for Patience {
     }
 }
 
-/// The channels of a step that are to be told of this result.
+/// The channels of a step that are to be told of this result, which is that of the destinations that were served
+/// ([`schema::Report::result_of_served`]).
 ///
 /// A dead man's switch is pinged whatever is asked for, because it takes silence for a failure.
 /// Only what was deferred, or stopped on request, is no sign of anything: it is tried again, and

@@ -80,7 +80,7 @@ pub fn compose_message(news: &News<'_>) -> Message {
         (Occasion::Result, RunResult::Success) => ("done", NotificationPriority::Good),
         (Occasion::Result, RunResult::Incomplete) => {
             let is_suspect = |sealed: &Sealed| !sealed.suspect.is_empty();
-            match all_sealed(report).any(|(_, sealed)| is_suspect(sealed)) {
+            match report.all_sealed().any(|(_, sealed)| is_suspect(sealed)) {
                 true => ("suspect", NotificationPriority::Doubtful),
                 false => ("incomplete", NotificationPriority::Doubtful),
             }
@@ -121,8 +121,12 @@ pub fn compose_message(news: &News<'_>) -> Message {
             ),
         }]);
     }
+    let on = match news.occasion {
+        Occasion::Late => late_on(report),
+        _ => String::new(),
+    };
     Message {
-        title: one_line(&format!("Backup of {}: {end}", report.host)),
+        title: one_line(&format!("Backup of {}: {end}{on}", report.host)),
         body: page.0,
         priority,
     }
@@ -168,7 +172,10 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     match news.occasion {
         Occasion::Late => {
-            lines.push("There is no new backup: runs are deferred again and again.".to_owned());
+            let on = late_on(report);
+            lines.push(format!(
+                "There is no new backup{on}: runs are deferred again and again."
+            ));
         }
         _ if report.result == RunResult::Interrupted => {
             lines.push(
@@ -203,7 +210,7 @@ fn what_happened(news: &News<'_>) -> Vec<String> {
             format!("Step {name} {how}: {message}")
         });
     }
-    for (name, sealed) in all_sealed(report) {
+    for (name, sealed) in report.all_sealed() {
         let on = on(name);
         let suspect = sealed.suspect.iter();
         lines.extend(suspect.map(|why| format!("Suspect{on}: {why}")));
@@ -239,13 +246,14 @@ fn destination_lines(report: &Report) -> Option<String> {
     (!ends.is_empty()).then(|| format!("Destinations: {}.", ends.join(", ")))
 }
 
-/// The snapshots that a run sealed, each with the name of its destination where there are several.
-fn all_sealed(report: &Report) -> impl Iterator<Item = (Option<&DestinationName>, &Sealed)> {
-    let several = report.is_of_several();
-    let only = report.snapshot.iter().filter(move |_| !several);
-    let all = report.destinations.iter();
-    let all = all.filter_map(|(name, chain)| Some((Some(name), chain.snapshot.as_ref()?)));
-    only.map(|sealed| (None, sealed)).chain(all)
+/// Which of several destinations is late.
+fn late_on(report: &Report) -> String {
+    let names = report.destinations.keys().map(DestinationName::as_str);
+    let names: Vec<&str> = names.collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(" on {}", names.join(" and ")),
+    }
 }
 
 fn on(name: Option<&DestinationName>) -> String {
@@ -254,7 +262,7 @@ fn on(name: Option<&DestinationName>) -> String {
 
 fn safe_lines(news: &News<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (name, sealed) in all_sealed(news.report) {
+    for (name, sealed) in news.report.all_sealed() {
         let totals = &sealed.totals;
         let how = match (is_good(sealed), sealed.suspect.is_empty()) {
             (true, _) => "",
@@ -272,7 +280,7 @@ fn safe_lines(news: &News<'_>) -> Vec<String> {
             amount::count(totals.files_linked),
         ));
     }
-    if !all_sealed(news.report).any(|(_, sealed)| is_good(sealed)) {
+    if !news.report.all_sealed().any(|(_, sealed)| is_good(sealed)) {
         lines.push(match news.last_good {
             Some(good) => format!(
                 "Safe: the newest good snapshot is {}, {} old.",

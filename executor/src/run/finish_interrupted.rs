@@ -115,7 +115,14 @@ impl Interrupted<'_> {
             // One that dies each time is told once a day, and not each time.
             Action::Notify(_) if !is_news(state, self.replay, self.because, at) => return Ok(None),
             Action::Notify(notify) => {
-                let remembered = || state.last_good(at).unwrap_or_default();
+                let remembered = || {
+                    let all = self.plan.taking_part().into_iter();
+                    let good = all.filter_map(|of| {
+                        let seen = state.of_destination(of.as_ref());
+                        seen.last_good(at).unwrap_or_default()
+                    });
+                    good.max_by_key(|good| good.started_at)
+                };
                 let last_good = notify.last_good.or_else(remembered);
                 Ok(steps::notify::run_notify_step(
                     notify, report, last_good, context,

@@ -162,14 +162,12 @@ impl Sessions {
             if !replay.outcome(&check).is_some_and(serves) {
                 continue;
             }
-            let has_ended = |step: &Step| replay.outcome(&step.id).is_some();
-            if of.is_some()
-                && plan
-                    .steps
-                    .iter()
-                    .filter(|step| step.of == *of)
-                    .all(has_ended)
-            {
+            let mut own = plan.steps.iter();
+            let is_left = |step: &Step| {
+                step.of == *of && !step.is_of_frame() && replay.outcome(&step.id).is_none()
+            };
+            // What is away once its own steps have ended is none of theirs.
+            if !own.any(is_left) {
                 continue;
             }
             let error = match session.store() {

@@ -205,6 +205,18 @@ impl StateDir {
     /// # Errors
     /// Fails if the folders of runs cannot be read.
     pub fn last_report(&self) -> Result<Option<Report>> {
+        self.find_last_report(|report| self.seen_in(report))
+    }
+
+    /// The same as it was written, for all destinations of the run.
+    ///
+    /// # Errors
+    /// As [`Self::last_report`].
+    pub fn last_whole_report(&self) -> Result<Option<Report>> {
+        self.find_last_report(Some)
+    }
+
+    fn find_last_report(&self, seen: impl Fn(Report) -> Option<Report>) -> Result<Option<Report>> {
         for name in self.run_names()?.into_iter().rev() {
             let Ok(run) = self.run(&name) else {
                 continue;
@@ -214,7 +226,7 @@ impl StateDir {
                 continue;
             }
             let report: Option<Report> = read_json(&run, REPORT, &at(REPORT)).unwrap_or_default();
-            let report = report.and_then(|report| self.seen_in(report));
+            let report = report.and_then(&seen);
             if report.is_some() {
                 return Ok(report);
             }

@@ -34,7 +34,7 @@ pub fn run_notify_step(
     context: Context<'_>,
 ) -> Outcome {
     let _pause = Pause::new();
-    let channels = notify::wanted_channels(step, report.result);
+    let channels = notify::wanted_channels(step, report.result_of_served());
     if channels.is_empty() {
         return Outcome::success(format!(
             "nobody asked to be told of {}",

@@ -1,56 +1,46 @@
 //! What is due of several destinations, by what is due of each.
 
-use schema::config::DestinationName;
+use schema::{Finding, config::DestinationName};
 
 use super::Decision;
 
-/// What a call comes to by what it comes to for each destination, and for which the run is: also for those
-/// that are held up, so that it says so. `None` is the base, of `local` and `cloud`.
+/// What a timer's call comes to for several destinations; `None` among them is the base, of `local` and
+/// `cloud`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecisionForAll {
+    /// Nothing is due, and why.
+    Nothing(String),
+    /// A run for these, each with what is due of it: also for those that are held up, so that it says so.
+    Run(Vec<(Option<DestinationName>, Decision)>),
+    /// All that is due is held up, each by this.
+    HeldUp(Vec<(Option<DestinationName>, Finding)>),
+}
+
+/// What a call comes to by what it comes to for each destination.
 #[must_use]
-pub fn decide_for_all(
-    asked: Vec<(Option<DestinationName>, Decision)>,
-) -> (Decision, Vec<(Option<DestinationName>, Decision)>) {
-    let runs = |one: &(_, Decision)| matches!(one.1, Decision::Run(_));
-    if asked.iter().any(runs) {
-        let due = asked.into_iter();
-        let due = due.filter(|(_, decision)| !matches!(decision, Decision::Nothing(_)));
-        return (Decision::Run(None), due.collect());
-    }
-    let gravity = |decision: &Decision| match decision {
-        Decision::Run(_) | Decision::RefuseAsBefore(_) => 2,
-        Decision::Defer(_) => 1,
-        Decision::Nothing(_) => 0,
-    };
-    let of = |name: Option<DestinationName>, text: String| match name {
-        Some(name) => format!("{name}: {text}"),
-        None => text,
-    };
-    let mut gravest: Option<(Option<DestinationName>, Decision)> = None;
-    for one in asked {
-        if gravest
-            .as_ref()
-            .is_none_or(|known| gravity(&one.1) > gravity(&known.1))
-        {
-            gravest = Some(one);
+pub fn decide_for_all(asked: Vec<(Option<DestinationName>, Decision)>) -> DecisionForAll {
+    let mut because = None;
+    let mut due = Vec::new();
+    for (of, decision) in asked {
+        match decision {
+            Decision::Nothing(why) => because = because.or(Some(why)),
+            decision => due.push((of, decision)),
         }
     }
-    let Some((name, decision)) = gravest else {
-        return (
-            Decision::Nothing("nothing is enabled".to_owned()),
-            Vec::new(),
-        );
-    };
-    let named = |mut finding: schema::Finding| {
-        finding.message = of(name.clone(), finding.message);
-        finding
-    };
-    let decision = match decision {
-        Decision::Nothing(because) => Decision::Nothing(because),
-        Decision::Run(part) => Decision::Run(part),
-        Decision::Defer(finding) => Decision::Defer(named(finding)),
-        Decision::RefuseAsBefore(finding) => Decision::RefuseAsBefore(named(finding)),
-    };
-    (decision, Vec::new())
+    if due.is_empty() {
+        let because = because.unwrap_or_else(|| "nothing is enabled".to_owned());
+        return DecisionForAll::Nothing(because);
+    }
+    let held = due.iter().map(|(of, decision)| match decision {
+        Decision::Defer(finding) | Decision::RefuseAsBefore(finding) => {
+            Some((of.clone(), finding.clone()))
+        }
+        Decision::Run(_) | Decision::Nothing(_) => None,
+    });
+    match held.collect() {
+        Some(held) => DecisionForAll::HeldUp(held),
+        None => DecisionForAll::Run(due),
+    }
 }
 
 #[cfg(test)]
@@ -65,18 +55,35 @@ mod tests {
         let nas = Some(DestinationName::new("nas"));
         let nothing = || Decision::Nothing("new".to_owned());
         let away = || Decision::Defer(Finding::new(Severity::Deferral, "x", "away"));
-        let (decision, due) = decide_for_all(vec![
+        let run = decide_for_all(vec![
             (None, Decision::Run(Some(Part::Cloud))),
             (usb.clone(), nothing()),
             (nas.clone(), away()),
         ]);
-        assert_eq!(decision, Decision::Run(None));
+        let DecisionForAll::Run(due) = run else {
+            panic!("{run:?}");
+        };
         let names: Vec<_> = due.iter().map(|(name, _)| name.clone()).collect();
         assert_eq!(names, [None, nas.clone()]);
-        let (decision, due) = decide_for_all(vec![(None, nothing()), (nas, away())]);
-        assert!(matches!(&decision, Decision::Defer(one) if one.message == "nas: away"));
-        assert!(due.is_empty());
-        let (decision, _) = decide_for_all(vec![(None, nothing()), (usb, nothing())]);
-        assert_eq!(decision, nothing());
+    }
+
+    #[test]
+    fn each_that_is_held_up_is_told_of_where_nothing_else_is_due() {
+        let usb = Some(DestinationName::new("usb"));
+        let nas = Some(DestinationName::new("nas"));
+        let nothing = || Decision::Nothing("new".to_owned());
+        let away = Finding::new(Severity::Deferral, "x", "away");
+        let full = Finding::new(Severity::Refusal, "y", "full");
+        let held = decide_for_all(vec![
+            (None, nothing()),
+            (nas.clone(), Decision::Defer(away.clone())),
+            (usb.clone(), Decision::RefuseAsBefore(full.clone())),
+        ]);
+        assert_eq!(
+            held,
+            DecisionForAll::HeldUp(vec![(nas, away), (usb.clone(), full)])
+        );
+        let nothing = decide_for_all(vec![(None, nothing()), (usb, nothing())]);
+        assert_eq!(nothing, DecisionForAll::Nothing("new".to_owned()));
     }
 }

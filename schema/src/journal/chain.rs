@@ -106,6 +106,54 @@ impl Report {
         of_run.chain(others)
     }
 
+    /// The snapshots that the run sealed, each with the name of its destination where there are several.
+    pub fn all_sealed(&self) -> impl Iterator<Item = (Option<&DestinationName>, &Sealed)> {
+        let only = (!self.is_of_several()).then_some(self.snapshot.as_ref());
+        let all = self.destinations.iter();
+        let all = all.filter_map(|(name, chain)| Some((Some(name), chain.snapshot.as_ref()?)));
+        only.flatten()
+            .map(|sealed| (None, sealed))
+            .into_iter()
+            .chain(all)
+    }
+
+    /// How the run ended for the destinations that it did not defer; as a whole where it deferred none, or all.
+    #[must_use]
+    pub fn result_of_served(&self) -> RunResult {
+        let results = self.destinations.values().map(|one| one.result);
+        let served: Vec<RunResult> = results.filter(|one| *one != RunResult::Deferred).collect();
+        match self.result {
+            RunResult::Deferred if !served.is_empty() => RunResult::of_all(&served),
+            result => result,
+        }
+    }
+
+    /// The report with nothing of other destinations than this one, by their own names still; `None` is the base,
+    /// of `local` and `cloud`. As it is where it is of one.
+    #[must_use]
+    pub fn of_one(&self, of: Option<&DestinationName>) -> Self {
+        let mut report = self.clone();
+        if !self.is_of_several() {
+            return report;
+        }
+        report.destinations.retain(|name, _| match of {
+            None => name.is_predefined(),
+            Some(of) => name == of,
+        });
+        report.steps.retain(|step| {
+            is_frame(step) || split_id(&step.step).1 == of.map(DestinationName::as_str)
+        });
+        if of.is_some() {
+            report.snapshot = None;
+            if self.destinations.keys().any(DestinationName::is_predefined) {
+                report.findings.clear();
+            }
+        }
+        let results: Vec<RunResult> = report.destinations.values().map(|one| one.result).collect();
+        report.result = RunResult::of_all(&results);
+        report
+    }
+
     /// The snapshot that was sealed at a named destination, or at `local`.
     #[must_use]
     pub fn sealed_of(&self, name: Option<&DestinationName>) -> Option<&Sealed> {
@@ -448,6 +496,27 @@ mod tests {
             .unwrap();
         assert_eq!((base.result, base.steps.len()), (RunResult::Failed, 4));
         assert!(report.chain(&name("nas")).is_none());
+    }
+
+    #[test]
+    fn what_is_deferred_hides_nothing_of_those_that_are_served() {
+        let steps = [("snapshot", "incomplete"), ("snapshot:nas", "succeeded")];
+        let away = [("nas", None), ("usb", Some(Severity::Deferral))];
+        let served = |steps| concluded(steps, &away, true).result_of_served();
+        assert_eq!(served(&steps), RunResult::Incomplete);
+        let good = [("snapshot", "succeeded"), ("snapshot:nas", "succeeded")];
+        assert_eq!(served(&good), RunResult::Success);
+        let report = concluded(&steps, &away, true);
+        assert_eq!(report.result, RunResult::Deferred);
+        assert_eq!(
+            concluded(&[], &away[1..], false).result_of_served(),
+            RunResult::Deferred
+        );
+        let usb = report.of_one(Some(&name("usb")));
+        assert_eq!((usb.result, usb.steps.len()), (RunResult::Deferred, 0));
+        assert_eq!(usb.destinations.len(), 1);
+        let base = report.of_one(None);
+        assert_eq!((base.result, base.steps.len()), (RunResult::Incomplete, 1));
     }
 
     #[test]

@@ -8,9 +8,10 @@ use executor::{
 };
 use planner::{
     Options,
+    findings::battery_deferral,
     unfinished::{
-        Replan, UnfinishedRun, had_failed_before, replan_other, why_replan, why_replan_approved,
-        why_replan_away, why_replan_here,
+        Replan, UnfinishedRun, had_failed_before, replan_other, wanted_besides, why_replan,
+        why_replan_approved, why_replan_away, why_replan_here,
     },
 };
 use schema::{
@@ -22,7 +23,8 @@ use schema::{
 
 use super::{
     ApplyRequest, BackupKind, RunOutcome,
-    run::{PlannedEnd, again_for, of_destination, unusable_bases},
+    due::Held,
+    run::{PlannedEnd, again_for, unusable_bases},
 };
 use crate::engine::{
     Notice, Wanted, inventory::UnusableBases, operation::Operation, views::name_of,
@@ -34,7 +36,7 @@ pub(super) enum Continued {
     Ended(RunOutcome),
     /// A new one takes its place.
     GivenUp,
-    /// It ended, and a new one does what it could not do for some of its destinations.
+    /// It ended, and a new one does what it could not do for some of its destinations, and what it was not for.
     WithoutSome {
         /// What it did.
         report: Box<Report>,
@@ -53,33 +55,31 @@ struct Parting {
     /// Those that are left alone: they are away, or cannot be looked at.
     left_alone: Vec<Option<DestinationName>>,
     /// Why destinations are waited for.
-    away: Vec<Finding>,
+    away: Vec<Held>,
     /// Whether for any destination something was done, or is done now.
     does_something: bool,
 }
 
 impl Operation<'_> {
-    /// Continues an unfinished run. A basis that turned out to be unusable is added to the others.
+    /// Continues an unfinished run, and says for which of the destinations that are wanted a new one is to follow.
+    /// A basis that turned out to be unusable is added to the others.
     pub(super) fn continue_run(
         &self,
         state: &StateDir,
         delegation: Option<Delegation<'_>>,
         unfinished: &Unfinished,
-        request: &ApplyRequest,
+        (request, wanted): (&ApplyRequest, &Wanted),
         unusable: &mut UnusableBases,
     ) -> Result<Continued> {
         let plan = &unfinished.plan;
-        if let BackupKind::Only(wanted) = &request.kind
+        if let BackupKind::Only(only) = &request.kind
             && !request.fresh
-            && plan.only_of != wanted.names
+            && plan.only_of != only.names
         {
-            return Err(
-                Error::refused(format!("run {} is not finished", plan.run_id)).hint(
-                    "`backup apply` continues it; with --fresh, this starts a new one in its place",
-                ),
-            );
+            return Err(refuse_beside(plan));
         }
-        let parting = match plan.chains.is_empty() {
+        let rest = wanted_besides(plan, &self.engine.config, wanted);
+        let parting = match plan.chains.is_empty() && rest.is_empty() {
             true => match self.why_replan_now(unfinished, request)? {
                 Some(why) => Err(why),
                 None => match self.absence()? {
@@ -87,7 +87,7 @@ impl Operation<'_> {
                     Some(absence) => match self.why_replan_away(plan)? {
                         Some(why) => Err(why),
                         None if absence.severity == Severity::Deferral => {
-                            return self.defer_run(state, absence).map(Continued::Ended);
+                            return self.hold_up(vec![(None, absence)]).map(Continued::Ended);
                         }
                         None => Ok(Parting::default()),
                     },
@@ -95,7 +95,7 @@ impl Operation<'_> {
             },
             false => match self.why_replan_whole(unfinished, request.fresh) {
                 Some(why) => Err(why),
-                None => self.part_with(state, plan, request)?,
+                None => self.part_with(state, plan, (request, wanted))?,
             },
         };
         let parting = match parting {
@@ -105,8 +105,8 @@ impl Operation<'_> {
                 return Ok(Continued::GivenUp);
             }
         };
-        if let Some(absence) = parting.away.first().filter(|_| !parting.does_something) {
-            return self.defer_run(state, absence.clone()).map(Continued::Ended);
+        if !parting.away.is_empty() && !parting.does_something && rest.is_empty() {
+            return self.hold_up(parting.away).map(Continued::Ended);
         }
         self.take_over_before(state)?;
         let given_up = parting.given_up;
@@ -126,6 +126,15 @@ impl Operation<'_> {
                 let asked = (&options, &wanted);
                 match self.plan_rest(state, delegation, plan, asked, unusable)? {
                     PlannedEnd::Ran(ran) => *ran,
+                    PlannedEnd::NotBegun(RunOutcome::NotBegun { report, .. })
+                        if !rest.is_empty() =>
+                    {
+                        let again = Wanted {
+                            alone: wanted.alone,
+                            ..Wanted::only(rest)
+                        };
+                        return Ok(Continued::WithoutSome { report, again });
+                    }
                     PlannedEnd::NotBegun(outcome) => return Ok(Continued::Ended(outcome)),
                 }
             }
@@ -144,13 +153,20 @@ impl Operation<'_> {
                 again.push(of);
             }
         }
-        Ok(match again.is_empty() {
-            true => Continued::Ended(RunOutcome::Ended(Box::new(report))),
-            false if plan.chains.is_empty() => Continued::GivenUp,
-            false => Continued::WithoutSome {
-                report: Box::new(report),
-                again: again_for(again.into_iter(), &plan, &self.engine.config),
-            },
+        if again.is_empty() && rest.is_empty() {
+            return Ok(Continued::Ended(RunOutcome::Ended(Box::new(report))));
+        }
+        if plan.chains.is_empty() && rest.is_empty() {
+            return Ok(Continued::GivenUp);
+        }
+        let mut again = again_for(again.into_iter(), &plan, &self.engine.config);
+        if !rest.is_empty() {
+            again.names.extend(rest);
+            again.alone = wanted.alone;
+        }
+        Ok(Continued::WithoutSome {
+            report: Box::new(report),
+            again,
         })
     }
 
@@ -160,7 +176,7 @@ impl Operation<'_> {
         &self,
         state: &StateDir,
         plan: &Plan,
-        request: &ApplyRequest,
+        (request, wanted): (&ApplyRequest, &Wanted),
     ) -> Result<std::result::Result<Parting, Replan>> {
         if let Some(difference) = self.engine.find_difference(plan) {
             return Ok(Err(replan_other(&difference)));
@@ -184,7 +200,15 @@ impl Operation<'_> {
                 let because = "it has steps for a destination that it is not for";
                 return Ok(Err(replan_other(because)));
             };
-            let end = match view.look_at_rest(&chain, request) {
+            let is_wanted = match &of {
+                Some(name) => wanted.has(name),
+                None => wanted.has_base(),
+            };
+            let rest = match is_wanted {
+                true => view.look_at_rest(&chain, request),
+                false => Ok(RestOfChain::NotNow),
+            };
+            let end = match rest {
                 Err(error) => match error.kind.step_status() {
                     None => return Err(error),
                     Some(status) => error.into_outcome(status),
@@ -207,18 +231,22 @@ impl Operation<'_> {
                         ..Outcome::default()
                     }
                 }
-                Ok(RestOfChain::Away(absence)) => {
-                    let told = match &of {
-                        Some(name) => of_destination(name, &absence),
-                        None => absence.clone(),
-                    };
+                // The next run takes what it has copied over.
+                Ok(RestOfChain::NotNow) => Outcome {
+                    status: Status::Deferred,
+                    message: "it was interrupted again and again, and is tried again later"
+                        .to_owned(),
+                    ..Outcome::default()
+                },
+                Ok(RestOfChain::Away(mut absence)) => {
+                    self.tell_held_in_words_of(of.as_ref(), &mut absence);
                     let status = match absence.severity {
                         Severity::Deferral => Status::Deferred,
                         _ => Status::Refused,
                     };
-                    parting
-                        .away
-                        .extend((status == Status::Deferred).then_some(told));
+                    let is_deferred = status == Status::Deferred;
+                    let held = is_deferred.then(|| (of.clone(), absence.clone()));
+                    parting.away.extend(held);
                     parting.does_something |= !done.is_empty() || status == Status::Refused;
                     Outcome {
                         status,
@@ -248,6 +276,10 @@ impl Operation<'_> {
 
     /// Whether the rest of the chain whose view this is can be gone on with.
     fn look_at_rest(&self, chain: &Plan, request: &ApplyRequest) -> Result<RestOfChain> {
+        if matches!(request.kind, BackupKind::IfDue(_)) && self.waits_for_power() {
+            let what = format!("the rest of run {}", chain.run_id);
+            return Ok(RestOfChain::Away(battery_deferral(&what)));
+        }
         if self.engine.config.local.enable
             && let Some(absence) = self.absence()?
         {
@@ -347,6 +379,14 @@ enum RestOfChain {
     GoesOn,
     /// It is planned anew; all of the run, where that is said.
     PlannedAnew(Replan, bool),
-    /// The destination is away.
+    /// The destination is away, or waits for something else.
     Away(Finding),
+    /// A later call goes on with it.
+    NotNow,
+}
+
+/// That nothing else is done by itself while this run is not finished.
+pub(super) fn refuse_beside(plan: &Plan) -> Error {
+    Error::refused(format!("run {} is not finished", plan.run_id))
+        .hint("`backup apply` continues it; with --fresh, this starts a new one in its place")
 }

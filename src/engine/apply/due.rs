@@ -4,11 +4,16 @@
 //! the destination, which may sleep, is looked at only where the state directory does not answer.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use executor::{ErrorKind, error::Result, scan, state_dir::StateDir};
+use executor::{
+    ErrorKind,
+    error::Result,
+    scan,
+    state_dir::{StateDir, Unfinished},
+};
 use planner::{
-    due::{self, Asked, Decision, Past, TimerRunEnd, WaitingRun},
+    due::{self, Asked, Decision, DecisionForAll, Past, TimerRunEnd, WaitingRun},
     notices::TimerCall,
-    schedule,
+    schedule, unfinished,
 };
 use schema::{Finding, RunResult, config::DestinationName, inventory::Power, tries::Tries};
 
@@ -21,43 +26,99 @@ use crate::engine::{
 
 type Time = DateTime<FixedOffset>;
 
+/// What a timer's call comes to.
+pub(super) enum Due {
+    /// Nothing is due, and why.
+    Nothing(String),
+    /// A run.
+    Run(Wanted),
+    /// All that is due is held up, each destination by this.
+    HeldUp(Vec<Held>),
+}
+
+/// What holds a destination up; `None` is the base, of `local` and `cloud`.
+pub(super) type Held = (Option<DestinationName>, Finding);
+
 impl Operation<'_> {
-    /// Asks whether anything is due now, and for which destinations where there are several.
-    pub(super) fn ask_due(&self, timer: TimerCall, wanted: &mut Wanted) -> Result<Decision> {
+    /// Asks whether anything is due now, and for which destinations where there are several. Those that an
+    /// unfinished run is not for are asked as if there were none.
+    pub(super) fn ask_due(&self, timer: TimerCall) -> Result<Due> {
+        let config = &self.engine.config;
         let named = self.engine.named();
         let state = self.engine.state()?;
         let unfinished = state.as_ref().map(StateDir::unfinished).transpose()?;
-        if named.is_empty() || unfinished.flatten().is_some() {
-            return self.ask_own_due(timer);
+        let unfinished = unfinished.flatten();
+        if named.is_empty() {
+            let decision = match self.ask_own_due(timer, unfinished.as_ref())? {
+                Some(decision) => decision,
+                None => due::decide_by_absence(config, self.absence()?),
+            };
+            return Ok(match decision {
+                Decision::Nothing(because) => Due::Nothing(because),
+                Decision::Run(None) => Due::Run(Wanted::default()),
+                Decision::Run(Some(part)) => Due::Run(Wanted::of_part(part)),
+                Decision::Defer(because) | Decision::RefuseAsBefore(because) => {
+                    Due::HeldUp(vec![(None, because)])
+                }
+            });
         }
+        let begun = unfinished.as_ref();
+        let begun = begun.map(|run| unfinished::destinations_of(&run.plan, config));
+        let begun = begun.unwrap_or_default();
+        let base_begun: Vec<DestinationName> = {
+            let base = begun.iter().filter(|name| name.is_predefined());
+            base.cloned().collect()
+        };
         let mut asked = Vec::new();
         let base = self.engine.has_base().then_some(None);
         for of in base.into_iter().chain(named.into_iter().map(Some)) {
+            let is_begun = match &of {
+                Some(name) => begun.contains(name),
+                None => !base_begun.is_empty(),
+            };
             let engine = self.engine.view_of(of.as_ref())?;
-            let decision = self.in_view(&engine).ask_own_due(timer)?;
-            asked.push((of, decision));
+            let waiting = unfinished.as_ref().filter(|_| is_begun);
+            let decision = self.in_view(&engine).ask_own_due(timer, waiting)?;
+            // Of several, those that are there are served.
+            asked.push((of, decision.unwrap_or(Decision::Run(None))));
         }
-        let (decision, due) = due::decide_for_all(asked);
-        for (of, decision) in due {
-            match (of, decision) {
-                (Some(name), _) => wanted.names.push(name),
-                (None, Decision::Run(Some(part))) => {
-                    wanted.names.extend(Wanted::of_part(part).names)
+        Ok(match due::decide_for_all(asked) {
+            DecisionForAll::Nothing(because) => Due::Nothing(because),
+            DecisionForAll::HeldUp(mut held) => {
+                for (of, finding) in &mut held {
+                    self.tell_held_in_words_of(of.as_ref(), finding);
                 }
-                (None, _) => wanted.names.extend(base_names(&self.engine.config)),
+                Due::HeldUp(held)
             }
-        }
-        Ok(decision)
+            DecisionForAll::Run(due) => {
+                let names = due
+                    .into_iter()
+                    .flat_map(|(of, decision)| match (of, decision) {
+                        (Some(name), _) => vec![name],
+                        (None, Decision::Run(Some(part))) => Wanted::of_part(part).names,
+                        (None, _) if base_begun.is_empty() => base_names(config),
+                        (None, _) => base_begun.clone(),
+                    });
+                Due::Run(Wanted {
+                    names: names.collect(),
+                    alone: false,
+                })
+            }
+        })
     }
 
-    /// Asks whether anything is due now for the only destination, or for the one whose view this is.
-    fn ask_own_due(&self, timer: TimerCall) -> Result<Decision> {
+    /// Asks whether anything is due now for the only destination, or for the one whose view this is; of an
+    /// `unfinished` run, whether it is gone on with, and none if that is decided by whether it is there.
+    fn ask_own_due(
+        &self,
+        timer: TimerCall,
+        unfinished: Option<&Unfinished>,
+    ) -> Result<Option<Decision>> {
         let config = &self.engine.config;
         let now = self.now;
         let state = self.engine.state()?;
         let state = state.as_ref();
-        let unfinished = state.map(StateDir::unfinished).transpose()?.flatten();
-        let reports = match (&unfinished, state) {
+        let reports = match (unfinished, state) {
             (None, Some(state)) => state.reports()?,
             _ => Vec::new(),
         };
@@ -68,7 +129,7 @@ impl Operation<'_> {
             again: timer.is_retry,
             booted: boot_time(now),
         };
-        let is_on_battery = config.schedule.only_on_ac && scan::scan_power() == Power::Battery;
+        let is_on_battery = self.waits_for_power();
         if let Some(unfinished) = unfinished {
             let waiting = WaitingRun {
                 run_id: &unfinished.plan.run_id,
@@ -76,33 +137,44 @@ impl Operation<'_> {
                 is_busy: state.is_some_and(StateDir::is_busy),
                 is_on_battery,
             };
-            return match due::decide_continuation(config, &past, &waiting, now) {
-                Some(decision) => Ok(decision),
-                // Of several, those that are there are served.
-                None if !self.engine.config.destinations.is_empty() => Ok(Decision::Run(None)),
-                None => Ok(due::decide_by_absence(config, self.absence()?)),
-            };
+            return Ok(due::decide_continuation(config, &past, &waiting, now));
         }
         let newer = match due::decide(config, &past, now) {
-            Asked::Not(because) => return Ok(Decision::Nothing(because)),
+            Asked::Not(because) => return Ok(Some(Decision::Nothing(because))),
             Asked::Run(_) if is_on_battery => {
-                return Ok(Decision::Defer(planner::findings::battery_deferral(
-                    "this run",
-                )));
+                let because = planner::findings::battery_deferral("this run");
+                return Ok(Some(Decision::Defer(because)));
             }
-            Asked::Run(part) => return Ok(Decision::Run(part)),
+            Asked::Run(part) => return Ok(Some(Decision::Run(part))),
             Asked::Unless(newer) => newer,
         };
         let destination = self.look_at_destination()?;
         self.release_view(&destination);
-        Ok(due::decide_at_destination(
+        Ok(Some(due::decide_at_destination(
             config,
             &newer,
             &destination,
             &reports,
             is_on_battery,
             now,
-        ))
+        )))
+    }
+
+    /// Whether what a timer begins waits here for power from the mains (schedule.onlyOnAC).
+    pub(super) fn waits_for_power(&self) -> bool {
+        self.engine.config.schedule.only_on_ac && scan::scan_power() == Power::Battery
+    }
+
+    /// Says what was found of a destination by the keys in which a person configures it.
+    pub(super) fn tell_held_in_words_of(
+        &self,
+        of: Option<&DestinationName>,
+        finding: &mut Finding,
+    ) {
+        if let Some(name) = of {
+            self.engine
+                .tell_in_words_of(name, std::slice::from_mut(finding));
+        }
     }
 
     /// That the destination of an unfinished run is away, and what that means; its view is taken away

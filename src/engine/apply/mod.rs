@@ -10,12 +10,13 @@ mod saved;
 pub(super) use run::of_destination;
 
 use executor::error::Result;
-use planner::{Options, due::Decision, notices::TimerCall};
+use planner::{Options, notices::TimerCall};
 use schema::{
-    Finding, Report, RunResult,
+    Report,
     plan::{Part, SavedPlan},
 };
 
+use self::due::Due;
 use super::{Engine, Observer, Wanted, logs::LogKind, operation::Operation};
 
 /// A backup that is asked for.
@@ -151,20 +152,11 @@ impl Operation<'_> {
             }
             BackupKind::IfDue(timer) => {
                 options.scheduled = true;
-                match self.ask_due(*timer, &mut wanted)? {
-                    Decision::Nothing(because) => return Ok(ApplyOutcome::NothingDue { because }),
-                    Decision::Defer(because) => {
-                        let state = self.engine.state_or_new()?;
-                        return self.defer_run(&state, because).map(ApplyOutcome::Run);
-                    }
-                    Decision::RefuseAsBefore(because) => {
-                        let cause = NotBegun::RefusedAsBefore;
-                        let outcome = self.not_begun(cause, RunResult::Refused, vec![because]);
-                        return Ok(ApplyOutcome::Run(outcome));
-                    }
-                    Decision::Run(None) => {}
-                    Decision::Run(Some(part)) => wanted = Wanted::of_part(part),
-                }
+                wanted = match self.ask_due(*timer)? {
+                    Due::Nothing(because) => return Ok(ApplyOutcome::NothingDue { because }),
+                    Due::HeldUp(held) => return self.hold_up(held).map(ApplyOutcome::Run),
+                    Due::Run(wanted) => wanted,
+                };
                 return self.count_timer_run(&wanted, || {
                     let outcome = self.continue_or_plan(request, &options, &wanted);
                     outcome.map(ApplyOutcome::Run)
@@ -173,13 +165,5 @@ impl Operation<'_> {
         }
         let outcome = self.continue_or_plan(request, &options, &wanted);
         outcome.map(ApplyOutcome::Run)
-    }
-
-    /// The outcome of a run that has no plan yet.
-    fn not_begun(&self, cause: NotBegun, result: RunResult, findings: Vec<Finding>) -> RunOutcome {
-        RunOutcome::NotBegun {
-            cause,
-            report: Box::new(self.engine.report_unbegun(self.now, result, findings)),
-        }
     }
 }

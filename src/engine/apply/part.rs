@@ -1,15 +1,14 @@
 //! The steps of one part or named destination, of the run that hands them over or by itself.
 
-use executor::{Error, error::Result, run::part, scan, state_dir::StateDir};
+use executor::{Error, error::Result, run::part, state_dir::StateDir};
 use planner::unfinished::Replan;
 use schema::{
     Finding,
     config::{DestinationKind, DestinationName},
-    inventory::Power,
     plan::{Part, Share},
 };
 
-use super::{ApplyRequest, RunOutcome};
+use super::{ApplyRequest, RunOutcome, continuation::refuse_beside};
 use crate::engine::{Wanted, operation::Operation};
 
 impl Operation<'_> {
@@ -25,7 +24,7 @@ impl Operation<'_> {
         let deferral = self.deferral_of_part(request);
         let Some(state) = self.engine.state()? else {
             return deferral
-                .map(|because| self.defer_run(&self.engine.state_or_new()?, because))
+                .map(|because| self.hold_up(vec![(None, because)]))
                 .transpose();
         };
         let share = Share::of_part(part);
@@ -44,7 +43,7 @@ impl Operation<'_> {
             ));
         }
         if let Some(because) = deferral {
-            return self.defer_run(&state, because).map(Some);
+            return self.hold_up(vec![(None, because)]).map(Some);
         }
         let _lock = state.lock()?;
         let Some(unfinished) = state.unfinished()? else {
@@ -54,6 +53,9 @@ impl Operation<'_> {
         let others = plan.steps.iter().any(|step| step.share() != share);
         if request.fresh || !others {
             return Ok(None);
+        }
+        if !plan.steps.iter().any(|step| step.share() == share) {
+            return Err(refuse_beside(plan));
         }
         if let Some(Replan { because, .. }) = self.why_replan(&unfinished, false)? {
             return Err(Error::refused(format!(
@@ -104,13 +106,10 @@ impl Operation<'_> {
                  `backup apply --only {name}`"
             )));
         }
-        match self.deferral_of_destination(name, request) {
-            Some(because) => {
-                let state = self.engine.state_or_new()?;
-                self.defer_run(&state, because).map(Some)
-            }
-            None => Ok(None),
-        }
+        let deferral = self.deferral_of_destination(name, request);
+        deferral
+            .map(|because| self.hold_up(vec![(Some(name.clone()), because)]))
+            .transpose()
     }
 
     /// Does what the run of another process hands over, if it does.
@@ -138,13 +137,14 @@ impl Operation<'_> {
         request: &ApplyRequest,
     ) -> Option<Finding> {
         let view = self.engine.of(name)?;
-        self.in_view(&view).deferral_of_part(request)
+        let mut deferral = self.in_view(&view).deferral_of_part(request)?;
+        self.tell_held_in_words_of(Some(name), &mut deferral);
+        Some(deferral)
     }
 
     /// Why a part that a unit does by itself waits; who types the command means now.
     fn deferral_of_part(&self, request: &ApplyRequest) -> Option<Finding> {
-        let counts = request.as_unit && self.engine.config.schedule.only_on_ac;
-        (counts && scan::scan_power() == Power::Battery)
+        (request.as_unit && self.waits_for_power())
             .then(|| planner::findings::battery_deferral("this part of a run"))
     }
 

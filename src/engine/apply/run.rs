@@ -15,7 +15,7 @@ use schema::{
     config::DestinationName, plan::Step,
 };
 
-use super::{ApplyRequest, NotBegun, RunOutcome, continuation::Continued};
+use super::{ApplyRequest, NotBegun, RunOutcome, continuation::Continued, due::Held};
 use crate::engine::{
     Notice, Wanted,
     inventory::{InventoryRequest, UnusableBases},
@@ -47,11 +47,8 @@ impl Operation<'_> {
             let RunOutcome::Ended(report) = &outcome else {
                 return Ok(outcome);
             };
-            if report.result == RunResult::Deferred {
-                self.notify_of_deferral(state, report)?;
-            } else {
-                state.remember_deferrals(None)?;
-            }
+            self.note_deferrals(state, report)?;
+            self.forget_deferrals(state, report)?;
             self.write_metrics();
             Ok(outcome)
         })
@@ -73,7 +70,8 @@ impl Operation<'_> {
         // What was done before, for other destinations than those of the run that follows.
         let mut before: Option<Report> = None;
         if let Some(unfinished) = state.unfinished()? {
-            match self.continue_run(state, delegation, &unfinished, request, &mut unusable)? {
+            let asked = (request, &wanted);
+            match self.continue_run(state, delegation, &unfinished, asked, &mut unusable)? {
                 Continued::Ended(outcome) => return Ok(outcome),
                 Continued::GivenUp => {}
                 Continued::WithoutSome { report, again } => {
@@ -243,8 +241,8 @@ impl Operation<'_> {
         let gravest = gravest_of_all(plan);
         if gravest == Some(Severity::Deferral) && plan.steps.is_empty() {
             let report = self.report_held_up(plan, RunResult::Deferred, Severity::Deferral);
-            self.notice_first_deferral(state, &report.findings);
-            self.notify_of_deferral(state, &report)?;
+            self.notice_first_deferral(state, &report);
+            self.note_deferrals(state, &report)?;
             let cause = NotBegun::Deferred;
             return Ok(Some(RunOutcome::NotBegun {
                 cause,
@@ -258,6 +256,7 @@ impl Operation<'_> {
             return Ok(None);
         }
         let report = self.report_held_up(plan, RunResult::Refused, Severity::Refusal);
+        self.note_deferrals(state, &report)?;
         Ok(Some(RunOutcome::NotBegun {
             cause: NotBegun::RefusedAsBefore,
             report: Box::new(report),
@@ -312,20 +311,44 @@ impl Operation<'_> {
         Ok(true)
     }
 
-    /// Defers a run before it is planned or continued; people are told of many of them.
-    pub(super) fn defer_run(&self, state: &StateDir, because: Finding) -> Result<RunOutcome> {
-        let cause = NotBegun::Deferred;
-        let outcome = self.not_begun(cause, RunResult::Deferred, vec![because]);
-        self.notice_first_deferral(state, &outcome.report().findings);
-        self.notify_of_deferral(state, outcome.report())?;
-        Ok(outcome)
+    /// Holds a run up before it is planned or continued; people are told of many deferrals.
+    pub(super) fn hold_up(&self, held: Vec<Held>) -> Result<RunOutcome> {
+        let is = |severity: Severity| held.iter().any(|(_, finding)| finding.severity == severity);
+        let (cause, result) = match is(Severity::Refusal) {
+            true => (NotBegun::RefusedAsBefore, RunResult::Refused),
+            false => (NotBegun::Deferred, RunResult::Deferred),
+        };
+        let is_deferred = is(Severity::Deferral);
+        let (base, named): (Vec<Held>, Vec<Held>) =
+            held.into_iter().partition(|(of, _)| of.is_none());
+        let has_base = !base.is_empty();
+        let base = base.into_iter().map(|(_, finding)| finding).collect();
+        let mut report = self.engine.report_unbegun(self.now, result, base);
+        if !named.is_empty() {
+            let base = has_base.then(|| (None, Vec::new()));
+            let named = named.into_iter().map(|(of, finding)| (of, vec![finding]));
+            report.conclude(&base.into_iter().chain(named).collect::<Vec<_>>());
+            report.result = result;
+        }
+        if is_deferred {
+            let state = &self.engine.state_or_new()?;
+            self.notice_first_deferral(state, &report);
+            self.note_deferrals(state, &report)?;
+        }
+        Ok(RunOutcome::NotBegun {
+            cause,
+            report: Box::new(report),
+        })
     }
 
-    /// Has the logs say why a run is deferred, unless the one before it was deferred as well: then who
-    /// asks is told, and nobody else.
-    fn notice_first_deferral(&self, state: &StateDir, findings: &[Finding]) {
-        if state.deferrals().is_none() {
-            self.notice_findings(findings);
+    /// Has the logs say why destinations are deferred, each unless the run before was deferred for it as well:
+    /// then who asks is told, and nobody else.
+    fn notice_first_deferral(&self, state: &StateDir, report: &Report) {
+        for (name, finding) in report.all_findings() {
+            if state.of_destination(name).deferrals().is_none() {
+                let named = name.map(|name| of_destination(name, finding));
+                self.notice_findings(&[named.unwrap_or_else(|| finding.clone())]);
+            }
         }
     }
 

@@ -2,12 +2,17 @@
 
 mod text;
 
+use chrono::{DateTime, FixedOffset};
 use executor::{error::Result, event::Context, metrics::replace_metrics_file};
 use planner::standing;
+use schema::{
+    Inventory, Report,
+    drill::Drill,
+    health::{EndedRun, Health},
+};
 
-use super::{Engine, Notice, destination::RecordReading, operation::Operation};
-
-use text::{MetricsFacts, metrics_text};
+use self::text::{DestinationFacts, MetricsFacts, metrics_text};
+use super::{Engine, Notice, destination::RecordReading, operation::Operation, views::name_of};
 
 impl Operation<'_> {
     /// Writes `monitoring.prometheusFile`, where one is configured.
@@ -15,6 +20,10 @@ impl Operation<'_> {
         let Some(path) = &self.engine.config.monitoring.prometheus_file else {
             return;
         };
+        // Whoever sees one of several does not know what the file says of the others.
+        if self.engine.of.is_some() {
+            return;
+        }
         let written = self
             .engine
             .collect_metrics()
@@ -27,47 +36,99 @@ impl Operation<'_> {
 
 impl Engine {
     fn collect_metrics(&self) -> Result<String> {
-        let config = &self.config;
-        let state = self.state()?;
         // A run that was interrupted has asked us to end, too; this is short. And times in records
         // are of the clock that a run had, which may be ahead of ours.
         let stop = executor::event::Stop::default();
         let engine = self.clone().with_stop(stop).with_supposed_time(None);
-        let operation = engine.unlogged(&executor::event::Silent);
+        let last = match self.state()? {
+            Some(state) => state.last_whole_report()?,
+            None => None,
+        };
+        let named = engine.named();
+        let base = (engine.has_base() || named.is_empty()).then_some(None);
+        let mut views = Vec::new();
+        for of in base.into_iter().chain(named.iter().map(Some)) {
+            let view = engine.view_of(of)?.learn_facts(!named.is_empty())?;
+            views.push((name_of(of), view));
+        }
+        let now = engine.now();
+        let label = |name| (!named.is_empty()).then_some(name);
+        let views = views.iter().map(|(name, view)| {
+            let facts = view.facts(now);
+            (label(name.as_str()), facts)
+        });
+        Ok(metrics_text(&MetricsFacts {
+            host: &self.host_folder(),
+            now,
+            last: last.as_ref(),
+            views: views.collect(),
+        }))
+    }
+
+    /// What is known of the only destination, or of the one whose view this is. Of several one that cannot be
+    /// looked at is not there.
+    fn learn_facts(self, is_of_several: bool) -> Result<Known> {
+        let operation = self.unlogged(&executor::event::Silent);
         let context = Context {
             threads: 1,
             widens: false,
             ..operation.context
         };
-        let enabled = config.local.enable;
-        let destination =
-            enabled.then(|| engine.look_at_destination(RecordReading::Changed, context));
-        let destination = destination.transpose()?;
+        let enabled = self.config.local.enable;
+        let look = || self.look_at_destination(RecordReading::Changed, context);
+        let destination = match enabled.then(look).transpose() {
+            Err(error) if is_of_several && error.kind.step_status().is_some() => None,
+            found => found?,
+        };
         let (mut runs, mut last, mut health, mut drill) = (Vec::new(), None, None, None);
-        if let Some(state) = &state {
+        if let Some(state) = &self.state()? {
             runs = state.ended_runs()?;
             last = state.last_report()?;
             health = state.health();
             drill = state.drill();
         }
         let inventory = operation.inventory_of(destination)?;
-        let found = inventory.destination.as_ref();
+        Ok(Known {
+            engine: self,
+            inventory,
+            runs,
+            last,
+            health,
+            drill,
+        })
+    }
+}
+
+/// What is known of one destination.
+struct Known {
+    engine: Engine,
+    inventory: Inventory,
+    runs: Vec<EndedRun>,
+    last: Option<Report>,
+    health: Option<Health>,
+    drill: Option<Drill>,
+}
+
+impl Known {
+    fn facts(&self, now: DateTime<FixedOffset>) -> DestinationFacts<'_> {
+        let config = &self.engine.config;
+        let found = self.inventory.destination.as_ref();
         let sources = standing::Known {
             destination: found,
-            is_ours: standing::is_ours(config, &inventory),
-            has_others: inventory.known_destinations.len() > 1,
-            runs: &runs,
+            is_ours: standing::is_ours(config, &self.inventory),
+            has_others: self.inventory.known_destinations.len() > 1,
+            runs: &self.runs,
         };
-        Ok(metrics_text(&MetricsFacts {
-            host: &self.host_folder(),
-            now: operation.now,
+        let local = &config.local;
+        DestinationFacts {
+            path: local.enable.then(|| local.mount_point.as_str()),
             destination: found,
             ready: found.is_some_and(|found| standing::is_ready(config, found)),
-            good: standing::last_good(config, &sources, operation.now),
-            runs: &runs,
-            last: last.as_ref(),
-            health: health.as_ref(),
-            drill: drill.as_ref(),
-        }))
+            good: standing::last_good(config, &sources, now),
+            runs: &self.runs,
+            last: self.last.as_ref(),
+            health: self.health.as_ref(),
+            drill: self.drill.as_ref(),
+        }
     }
 }

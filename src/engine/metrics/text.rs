@@ -20,7 +20,17 @@ pub(super) struct MetricsFacts<'a> {
     pub(super) host: &'a str,
     /// The time.
     pub(super) now: DateTime<FixedOffset>,
-    /// The destination, where local snapshots are enabled.
+    /// The report of the last run, for all destinations.
+    pub(super) last: Option<&'a Report>,
+    /// What is known of each destination; with its name where there are several.
+    pub(super) views: Vec<(Option<&'a str>, DestinationFacts<'a>)>,
+}
+
+/// What is known of one destination.
+pub(super) struct DestinationFacts<'a> {
+    /// Where it is mounted, where local snapshots are enabled.
+    pub(super) path: Option<&'a str>,
+    /// What was found there.
     pub(super) destination: Option<&'a DestinationState>,
     /// Whether it is there, and mounted where that is asked for.
     pub(super) ready: bool,
@@ -28,7 +38,7 @@ pub(super) struct MetricsFacts<'a> {
     pub(super) good: Option<LastGood>,
     /// Backups that ended, oldest first.
     pub(super) runs: &'a [EndedRun],
-    /// The report of the last one.
+    /// The report of the last one, as of a run for it alone.
     pub(super) last: Option<&'a Report>,
     /// What the last health check found.
     pub(super) health: Option<&'a Health>,
@@ -45,34 +55,42 @@ pub(super) fn metrics_text(known: &MetricsFacts<'_>) -> String {
         &[("host", known.host), ("version", env!("CARGO_PKG_VERSION"))],
         "1",
     );
-    add_destination(&mut page, known);
-    add_last_success(&mut page, known);
-    add_last_run(&mut page, known);
-    let copied = planner::standing::copied_at(known.runs, known.now);
-    page.add_time(
-        "backup_cloud_last_success_timestamp_seconds",
-        "When a copy was last brought to the cloud.",
-        copied,
-    );
-    add_health(&mut page, known);
-    add_drill(&mut page, known);
-    page.0
+    page.add_each(known, |page, view| {
+        add_destination(page, view, known.now);
+        add_last_success(page, view);
+    });
+    add_last_run(&mut page, known.last);
+    page.add_each(known, |page, view| {
+        add_last_run_of_one(page, view);
+        add_sealed(page, view);
+    });
+    page.add_each(known, |page, view| {
+        let copied = planner::standing::copied_at(view.runs, known.now);
+        page.add_time(
+            "backup_cloud_last_success_timestamp_seconds",
+            "When a copy was last brought to the cloud.",
+            copied,
+        );
+        add_health(page, view);
+        add_drill(page, view);
+    });
+    page.into_text()
 }
 
-fn add_destination(page: &mut Page, known: &MetricsFacts<'_>) {
-    let Some(found) = known.destination else {
+fn add_destination(page: &mut Page, known: &DestinationFacts<'_>, now: DateTime<FixedOffset>) {
+    let Some(path) = known.path else {
         return;
     };
-    let path = [("path", found.mount_point.as_str())];
+    let path = [("path", path)];
     page.add_metric(
         "backup_destination_present",
         "Whether the destination is there, and mounted where that is asked for.",
         &path,
         if known.ready { "1" } else { "0" },
     );
-    if !known.ready {
+    let Some(found) = known.destination.filter(|_| known.ready) else {
         return;
-    }
+    };
     page.add_amounts(
         &path,
         &[
@@ -88,7 +106,7 @@ fn add_destination(page: &mut Page, known: &MetricsFacts<'_>) {
             ),
         ],
     );
-    add_snapshots(page, found, known.now);
+    add_snapshots(page, found, now);
 }
 
 fn add_snapshots(page: &mut Page, found: &DestinationState, now: DateTime<FixedOffset>) {
@@ -148,7 +166,7 @@ fn add_snapshots(page: &mut Page, found: &DestinationState, now: DateTime<FixedO
     }
 }
 
-fn add_last_success(page: &mut Page, known: &MetricsFacts<'_>) {
+fn add_last_success(page: &mut Page, known: &DestinationFacts<'_>) {
     let at = known.good.and_then(|good| {
         let stands = known.destination.filter(|_| known.ready);
         let mut snapshots = stands.iter().flat_map(|found| &found.snapshots);
@@ -166,8 +184,8 @@ fn add_last_success(page: &mut Page, known: &MetricsFacts<'_>) {
     );
 }
 
-fn add_last_run(page: &mut Page, known: &MetricsFacts<'_>) {
-    let Some(last) = known.last else {
+fn add_last_run(page: &mut Page, last: Option<&Report>) {
+    let Some(last) = last else {
         return;
     };
     page.add_time(
@@ -175,10 +193,24 @@ fn add_last_run(page: &mut Page, known: &MetricsFacts<'_>) {
         "When the last run ended.",
         Some(last.ended_at),
     );
-    page.add_header(
+    add_result(
+        page,
         "backup_last_run_result",
         "1 for the word that tells how the last run ended, 0 for the others.",
+        last.result,
     );
+    page.add_metric(
+        "backup_run_duration_seconds",
+        "How long the last run took.",
+        &[],
+        &seconds_between(last.started_at, last.ended_at),
+    );
+    add_steps(page, last);
+}
+
+/// A sample for each way in which a run may end.
+fn add_result(page: &mut Page, name: &str, help: &str, ended: RunResult) {
+    page.add_header(name, help);
     for result in [
         RunResult::Success,
         RunResult::Incomplete,
@@ -187,17 +219,32 @@ fn add_last_run(page: &mut Page, known: &MetricsFacts<'_>) {
         RunResult::Deferred,
         RunResult::Interrupted,
     ] {
-        let is = if result == last.result { "1" } else { "0" };
-        page.add_sample("backup_last_run_result", &[("result", result.word())], is);
+        let is = if result == ended { "1" } else { "0" };
+        page.add_sample(name, &[("result", result.word())], is);
     }
-    page.add_metric(
-        "backup_run_duration_seconds",
-        "How long the last run took.",
-        &[],
-        &seconds_between(last.started_at, last.ended_at),
+}
+
+/// How the last run ended that was for a destination among several.
+fn add_last_run_of_one(page: &mut Page, known: &DestinationFacts<'_>) {
+    let Some(last) = known.last.filter(|_| page.destination.is_some()) else {
+        return;
+    };
+    page.add_time(
+        "backup_destination_last_run_timestamp_seconds",
+        "When the last run ended that was for this destination.",
+        Some(last.ended_at),
     );
-    add_steps(page, last);
-    if let Some(sealed) = &last.snapshot {
+    add_result(
+        page,
+        "backup_destination_last_run_result",
+        "1 for the word that tells how the last run ended for this destination, 0 for the others.",
+        last.result,
+    );
+}
+
+fn add_sealed(page: &mut Page, known: &DestinationFacts<'_>) {
+    let last = known.last.and_then(|last| last.snapshot.as_ref());
+    if let Some(sealed) = last {
         page.add_amounts(
             &[],
             &[
@@ -240,7 +287,7 @@ fn add_steps(page: &mut Page, last: &Report) {
     }
 }
 
-fn add_health(page: &mut Page, known: &MetricsFacts<'_>) {
+fn add_health(page: &mut Page, known: &DestinationFacts<'_>) {
     let Some(health) = known.health else {
         return;
     };
@@ -286,7 +333,7 @@ fn add_health(page: &mut Page, known: &MetricsFacts<'_>) {
     }
 }
 
-fn add_drill(page: &mut Page, known: &MetricsFacts<'_>) {
+fn add_drill(page: &mut Page, known: &DestinationFacts<'_>) {
     let Some(drill) = known.drill else {
         return;
     };
@@ -330,26 +377,64 @@ fn seconds_of(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
-/// A text in the making.
+/// A text in the making. What the samples of one metric are of may differ; they stand together.
 #[derive(Default)]
-struct Page(String);
+struct Page {
+    /// Each metric with its samples: its name, what it is, and a line for each sample.
+    metrics: Vec<(String, String, String)>,
+    /// The name of the destination that is told of, where there are several.
+    destination: Option<String>,
+}
 
 impl Page {
+    /// Adds what is known of each destination.
+    fn add_each(
+        &mut self,
+        known: &MetricsFacts<'_>,
+        add: impl Fn(&mut Self, &DestinationFacts<'_>),
+    ) {
+        for (name, view) in &known.views {
+            self.destination = name.map(str::to_owned);
+            add(self, view);
+        }
+        self.destination = None;
+    }
+
     /// What a metric is; its samples follow.
     fn add_header(&mut self, name: &str, help: &str) {
-        let help = help.replace('\\', r"\\").replace('\n', r"\n");
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
+        if !self.metrics.iter().any(|(known, ..)| known == name) {
+            self.metrics
+                .push((name.to_owned(), help.to_owned(), String::new()));
+        }
     }
 
     fn add_sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
-        self.0.push_str(name);
-        for (at, (label, text)) in labels.iter().enumerate() {
+        let mut metrics = self.metrics.iter_mut();
+        let Some((.., samples)) = metrics.find(|(known, ..)| known == name) else {
+            return;
+        };
+        let destination = self.destination.as_deref();
+        let destination = destination.map(|destination| ("destination", destination));
+        samples.push_str(name);
+        let all = destination.iter().chain(labels);
+        for (at, (label, text)) in all.enumerate() {
             let text = one_line(text).replace('\\', r"\\").replace('"', "\\\"");
             let open = if at == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{open}{label}=\"{text}\"");
+            let _ = write!(samples, "{open}{label}=\"{text}\"");
         }
-        let close = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{close} {value}");
+        let has_labels = destination.is_some() || !labels.is_empty();
+        let close = if has_labels { "}" } else { "" };
+        let _ = writeln!(samples, "{close} {value}");
+    }
+
+    fn into_text(self) -> String {
+        let mut text = String::new();
+        let has_samples = |(.., samples): &&(String, String, String)| !samples.is_empty();
+        for (name, help, samples) in self.metrics.iter().filter(has_samples) {
+            let help = help.replace('\\', r"\\").replace('\n', r"\n");
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{samples}");
+        }
+        text
     }
 
     /// A metric of one sample.
@@ -378,12 +463,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_unknown_origin_break_no_line() {
+    fn samples_of_a_metric_stand_together_and_texts_of_unknown_origin_break_no_line() {
         let mut page = Page::default();
         page.add_metric("m", "a\\b\nc", &[("path", "/a\"b\\c\nd"), ("x", "y")], "1");
+        page.add_metric("n", "n", &[], "2");
+        page.destination = Some("usb".to_owned());
+        page.add_metric("m", "a", &[("x", "y")], "3");
+        page.add_metric("n", "n", &[], "4");
         let expected = "# HELP m a\\\\b\\nc\n# TYPE m gauge\n\
-                        m{path=\"/a\\\"b\\\\c\\\\012d\",x=\"y\"} 1\n";
-        assert_eq!(page.0, expected);
+                        m{path=\"/a\\\"b\\\\c\\\\012d\",x=\"y\"} 1\n\
+                        m{destination=\"usb\",x=\"y\"} 3\n\
+                        # HELP n n\n# TYPE n gauge\nn 2\nn{destination=\"usb\"} 4\n";
+        assert_eq!(page.into_text(), expected);
     }
 
     #[test]

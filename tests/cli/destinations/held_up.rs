@@ -1,15 +1,19 @@
 //! What is wrong with one destination, and a run that is killed between two, hold up no other.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use serde_json::{Value, json};
 use test_support::{Mounted, is_missing, make_ext4};
 
-use super::{FIRST, SECOND, THIRD, days, ends, is_stored, lab};
-use crate::lab::{step_outcome, wait_for_child};
+use super::{
+    FIRST, SECOND, THIRD,
+    continued::{kill_in, write_many},
+    days, ends, is_stored, lab,
+};
+use crate::{
+    lab::{finding_codes, skip, step_outcome},
+    notify::repeated::{Locked, lacks_namespaces, run_on_battery},
+};
 
 #[test]
 fn an_absent_one_holds_up_no_other() {
@@ -128,33 +132,8 @@ fn one_that_fails_holds_up_no_other() {
 #[test]
 fn a_run_that_is_killed_between_two_of_them_goes_on_where_it_was() {
     let lab = lab();
-    for at in 0..3000 {
-        lab.write(&format!("home/many/{}/{at}", at % 50), "text\n");
-    }
-    let mut command = lab.command(&["apply", "--now", FIRST]);
-    let mut child = command.spawn().unwrap();
-    let began = Instant::now();
-    let sealed = loop {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "nothing was done"
-        );
-        let run = lab.runs().pop();
-        let journal = run.map(|run| {
-            lab.path("state")
-                .join("runs")
-                .join(run)
-                .join("journal.jsonl")
-        });
-        let text = journal.and_then(|path| fs::read_to_string(path).ok());
-        let text = text.unwrap_or_default();
-        if text.contains("\"step-started\",\"step\":\"snapshot:nas\"") {
-            break text;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    child.kill().unwrap();
-    wait_for_child(child, &["apply"]);
+    write_many(&lab, "many");
+    let sealed = kill_in(&lab, FIRST, "snapshot:nas", &[]);
     assert!(!sealed.contains("snapshot:usb"));
     assert_eq!((days(&lab, "mnt").len(), days(&lab, "usb").len()), (1, 0));
     // Meanwhile the one that it was at is taken away, and the others go on.
@@ -174,4 +153,56 @@ fn a_run_that_is_killed_between_two_of_them_goes_on_where_it_was() {
     fs::rename(lab.path("away"), lab.path("nas")).unwrap();
     lab.at(SECOND, &["apply"]).expect(0);
     is_stored(&lab, "nas");
+}
+
+#[test]
+fn one_that_cannot_be_written_holds_up_no_other() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    let own = lab.path("nas").join(crate::lab::HOST).join(".backup");
+    let Some(locked) = Locked::new(&own) else {
+        return skip("nothing can be made immutable here");
+    };
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(1).json();
+    let all = [("local", "success"), ("nas", "failed"), ("usb", "success")];
+    assert_eq!(ends(&report), all);
+    assert_eq!(report["result"], "failed");
+    for disk in ["mnt", "usb"] {
+        assert_eq!(days(&lab, disk).len(), 2);
+        is_stored(&lab, disk);
+    }
+    drop(locked);
+    lab.at(THIRD, &["apply"]).expect(0);
+    is_stored(&lab, "nas");
+}
+
+#[test]
+fn one_that_waits_for_power_holds_up_no_other() {
+    if lacks_namespaces("one_that_waits_for_power_holds_up_no_other") {
+        return;
+    }
+    let mut lab = lab();
+    lab.set("schedule", json!({ "enable": true, "onlyOnAC": false }));
+    lab.set("destinations.usb.schedule", json!({ "onlyOnAC": true }));
+    let due = |now: &str| run_on_battery(&lab, &["apply", "--if-due", "--json", "--now", now]);
+    let all = [
+        ("local", "success"),
+        ("nas", "success"),
+        ("usb", "deferred"),
+    ];
+    let report = due("2025-03-05T03:30:00+01:00").expect(75).json();
+    assert_eq!(ends(&report), all);
+    let findings = &report["destinations"]["usb"]["findings"];
+    let codes = finding_codes(findings);
+    assert!(codes.contains(&"on-battery"), "{codes:?}");
+    // Also what is left of a run that was begun with power.
+    write_many(&lab, "many");
+    kill_in(&lab, SECOND, "snapshot:usb", &[]);
+    let report = due("2025-03-06T03:30:00+01:00").expect(75).json();
+    assert_eq!(ends(&report), all);
+    assert_eq!((days(&lab, "mnt").len(), days(&lab, "usb").len()), (2, 0));
+    // Whoever types it means now.
+    let now = ["apply", "--now", THIRD];
+    run_on_battery(&lab, &now).expect(0);
+    is_stored(&lab, "usb");
 }

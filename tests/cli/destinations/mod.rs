@@ -2,6 +2,7 @@
 
 mod continued;
 mod held_up;
+mod told;
 mod verbs;
 
 use std::{fs, path::PathBuf};

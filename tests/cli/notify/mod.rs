@@ -2,10 +2,10 @@
 
 mod desktop;
 mod mail;
-mod repeated;
+pub(crate) mod repeated;
 mod secrets;
 #[path = "../../../executor/tests/notify/server.rs"]
-mod server;
+pub(crate) mod server;
 mod tls;
 
 use std::fs;

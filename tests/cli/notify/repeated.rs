@@ -11,13 +11,13 @@ use nix::unistd::geteuid;
 use serde_json::json;
 
 use super::{FIRST, SECOND, keep_reports, lab, reports};
-use crate::lab::{Lab, run_command, skip, step_outcome};
+use crate::lab::{Lab, Ran, run_command, skip, step_outcome};
 
 /// A folder in which nothing can be made, not even by root.
-struct Locked(PathBuf);
+pub(crate) struct Locked(PathBuf);
 
 impl Locked {
-    fn new(folder: &Path) -> Option<Self> {
+    pub(crate) fn new(folder: &Path) -> Option<Self> {
         let this = Self(folder.to_owned());
         if !geteuid().is_root() {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o500)).unwrap();
@@ -104,17 +104,36 @@ fn runs_that_are_deferred_for_too_long_are_told_once_a_day() {
     assert_eq!(told(&lab), 2);
 }
 
-#[test]
-fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
-    let test = "an_unfinished_run_that_waits_for_power_for_too_long_is_told";
+/// Whether there are no mount namespaces here, so that this test is left out.
+pub(crate) fn lacks_namespaces(test: &str) -> bool {
     let mut alone = Command::new("unshare");
     alone.args(["--mount", "--propagation", "private", "true"]);
-    if !alone
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
+    let ended = alone.stderr(Stdio::null()).status();
+    let lacks = !ended.is_ok_and(|status| status.success());
+    if lacks {
         skip(&format!("{test} because there is no mount namespace"));
+    }
+    lacks
+}
+
+/// Runs the program on a machine that is on battery, whatever this one has.
+pub(crate) fn run_on_battery(lab: &Lab, arguments: &[&str]) -> Ran {
+    let battery = "mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/power_supply/BAT0 && \
+                   cd /sys/class/power_supply/BAT0 && echo Battery > type && \
+                   echo Discharging > status && cd / && exec \"$@\"";
+    let inner = lab.command(arguments);
+    let mut command = lab.bare("unshare");
+    command
+        .args(["--mount", "--propagation", "private"])
+        .args(["sh", "-c", battery, "sh"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    run_command(command, arguments)
+}
+
+#[test]
+fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
+    if lacks_namespaces("an_unfinished_run_that_waits_for_power_for_too_long_is_told") {
         return;
     }
     let mut lab = lab();
@@ -125,27 +144,9 @@ fn an_unfinished_run_that_waits_for_power_for_too_long_is_told() {
     lab.set("preBackupScript", lab.script("pre", "kill -9 $PPID"));
     lab.at("2025-03-02T02:00:00+01:00", &["apply"])
         .expect(128 + 9);
-    // A battery instead of what this machine has.
-    let battery = "mount -t tmpfs tmpfs /sys/class && mkdir -p /sys/class/power_supply/BAT0 && \
-                   cd /sys/class/power_supply/BAT0 && echo Battery > type && \
-                   echo Discharging > status && cd / && exec \"$@\"";
     let on_battery = |now: &str| {
         let arguments = ["apply", "--if-due", "--now", now];
-        let inner = lab.command(&arguments);
-        let mut command = lab.bare("unshare");
-        command
-            .args([
-                "--mount",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                battery,
-                "sh",
-            ])
-            .arg(inner.get_program())
-            .args(inner.get_args());
-        run_command(command, &arguments)
+        run_on_battery(&lab, &arguments)
             .expect(75)
             .says("on battery")
     };

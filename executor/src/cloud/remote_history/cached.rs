@@ -231,17 +231,17 @@ impl HistoryRemote<'_> {
         Ok(true)
     }
 
-    /// Forgets the manifests here that are not what they were when they came, so that they come once more;
-    /// whether there were any.
+    /// Forgets those of these snapshots' manifests here that are not what they were when they came, so that
+    /// they come once more; whether there were any.
     ///
     /// # Errors
     /// An interruption, or a cache that cannot be written.
-    pub fn forget_damaged(&self) -> Result<bool> {
+    pub fn forget_damaged(&self, of: &dyn Fn(SnapshotId) -> bool) -> Result<bool> {
         let mut found = false;
         for name in self.bodies()?.names().unwrap_or_default() {
             let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
-            let record = id.and_then(|id| self.body(id.parse().ok()?));
-            let Some(record) = record else {
+            let id = id.and_then(|id| id.parse().ok()).filter(|id| of(*id));
+            let Some(record) = id.and_then(|id| self.body(id)) else {
                 continue;
             };
             let (dir, path) = self.records_of(record.snapshot.id)?;

@@ -218,7 +218,7 @@ impl HistoryRemote<'_> {
             // What is damaged is made from the manifests alone, and these are brought once more.
             let all: Vec<&RemoteRecord> = records.values().collect();
             let made = self.write_index(key, None, &all);
-            if made.is_err() && self.forget_damaged()? {
+            if made.is_err() && self.forget_damaged(&|_| true)? {
                 self.refresh()?;
                 self.write_index(key, None, &all)?;
             } else {
