@@ -26,6 +26,7 @@ use planner::{
     check::Checked,
     offers::{Offer, Purpose},
 };
+use schema::config::DestinationName;
 
 use self::{
     typed_line::{TypedLine, with_home},
@@ -200,12 +201,47 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
             let words: Vec<&str> = hosts.iter().map(String::as_str).collect();
             Some(fixed(&words, "another host's folder", &question.typed))
         }
+        Wanted::Destination(but) => {
+            let mut offers = destinations(&open_whole_engine(question)?, &question.typed);
+            offers.retain(|offer| !but.contains(&offer.word));
+            Some(offers)
+        }
+        Wanted::Disk => {
+            let engine = open_whole_engine(question)?;
+            let mut offers = destinations(&engine, &question.typed);
+            let has_snapshots = |offer: &Offer| {
+                let is_cloud = offer.word == DestinationName::CLOUD;
+                let view = engine.of(&DestinationName::new(offer.word.as_str()));
+                !is_cloud && view.is_some_and(|view| view.config().local.enable)
+            };
+            offers.retain(has_snapshots);
+            Some(offers)
+        }
         Wanted::Schedule => Some(fixed(
             &["daily", "weekly", "monthly", "hourly"],
             "how often",
             &question.typed,
         )),
     }
+}
+
+/// The destinations that are used, each with where it is.
+fn destinations(engine: &Engine, typed: &str) -> Vec<Offer> {
+    let names = engine.config().names().into_iter();
+    let names = names.filter(|name| name.as_str().starts_with(typed));
+    let offers = names.filter_map(|name| {
+        let view = engine.of(&name)?;
+        let local = &view.config().local;
+        let is_remote = name.as_str() == DestinationName::CLOUD || !local.enable;
+        Some(Offer {
+            about: match is_remote {
+                true => view.cloud_remote(),
+                false => local.mount_point.to_string(),
+            },
+            word: name.to_string(),
+        })
+    });
+    offers.collect()
 }
 
 /// Words that are offered with the same explanation.
@@ -240,8 +276,22 @@ fn paths_in(engine: &Engine, snapshot: &str, typed: &str) -> Option<Vec<Offer>> 
     Some(offers.collect())
 }
 
-/// The engine of the configuration that the line means; none where it cannot be read.
+/// The engine of the destination that the line means; none where there is no such one.
 fn open_engine(question: &Question) -> Option<Engine> {
+    let whole = open_whole_engine(question)?;
+    let name = match &question.destination {
+        Some(name) => Some(name.parse().ok()?),
+        None if question.wanted == Wanted::Uploaded => None,
+        None => whole.config().only_disk(),
+    };
+    match name {
+        Some(name) => whole.of(&name),
+        None => Some(whole),
+    }
+}
+
+/// The engine of the configuration that the line means; none where it cannot be read.
+fn open_whole_engine(question: &Question) -> Option<Engine> {
     let mut words: Vec<OsString> = ["backup", "list"].map(OsString::from).to_vec();
     for (option, value) in [
         ("--config", &question.config),

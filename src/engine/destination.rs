@@ -12,7 +12,9 @@ use executor::{
     verify::memory,
 };
 use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
-use schema::{FailureCode, amount, cloud::CloudState, inventory::DestinationState};
+use schema::{
+    FailureCode, amount, cloud::CloudState, config::DestinationName, inventory::DestinationState,
+};
 
 use super::{Engine, operation::Operation};
 
@@ -180,7 +182,7 @@ impl Engine {
 
     /// The inodes that no walk through sources enters: the folders that destinations have of this host.
     pub(super) fn inodes_left_out(&self) -> Vec<(u64, u64)> {
-        host_inodes(&self.config, &self.host_folder())
+        host_inodes(&self.whole, &self.host_folder())
     }
 
     /// Opens the destination for reading, where it is there.
@@ -257,10 +259,16 @@ impl Engine {
         if self.config.local.enable {
             return Ok(());
         }
-        Err(
-            Error::refused("local.enable is false: there are no local snapshots")
-                .hint("set local.enable to true"),
-        )
+        let disks = self.config.chains();
+        let disks: Vec<&str> = disks.iter().map(DestinationName::as_str).collect();
+        let hint = match disks.as_slice() {
+            [] => "set local.enable to true".to_owned(),
+            names => format!(
+                "name one of the others: --destination {}",
+                names.join(", or ")
+            ),
+        };
+        Err(Error::refused("local.enable is false: there are no local snapshots").hint(hint))
     }
 
     /// The refusal of a destination that is not there.

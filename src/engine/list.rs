@@ -29,15 +29,13 @@ impl Engine {
         let mut all = Vec::new();
         for name in self.config.names() {
             let view = self.of(&name);
-            let Some(view) = view.filter(|view| view.config.local.enable) else {
+            let is_cloud = name.as_str() == DestinationName::CLOUD;
+            let Some(view) = view.filter(|view| view.config.local.enable && !is_cloud) else {
                 continue;
             };
-            if name.as_str() == DestinationName::CLOUD {
-                continue;
-            }
             let listing = match view.list() {
                 Err(error) if error.kind.step_status().is_none() => return Err(error),
-                listing => listing,
+                listing => listing.map_err(|error| view.error_in_own_words(error)),
             };
             all.push((name, listing));
         }
@@ -65,6 +63,7 @@ impl Engine {
             let closed = Finding::new(Severity::Note, code, error.message);
             refusals = vec![error.hint.into_iter().fold(closed, Finding::hint)];
         }
+        self.tell_in_own_words(&mut refusals);
         Ok(Listing {
             list: planner::list_snapshots(&self.config, &destination, operation.now),
             refusals,

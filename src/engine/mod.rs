@@ -94,6 +94,8 @@ pub use self::{
 #[derive(Debug, Clone)]
 pub struct Engine {
     config: Config,
+    /// What is configured for all destinations; the same where this is nobody's view.
+    whole: Arc<Config>,
     /// The named destination whose view this is.
     of: Option<DestinationName>,
     state_dir: PathBuf,
@@ -114,6 +116,7 @@ impl Engine {
     #[must_use]
     pub fn open(config: Config, state_dir: impl Into<PathBuf>) -> Self {
         Self {
+            whole: Arc::new(config.clone()),
             config,
             of: None,
             state_dir: state_dir.into(),

@@ -11,6 +11,7 @@ mod notifications;
 mod policy;
 pub(crate) mod text;
 mod view;
+mod words;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
 pub use destinations::{
@@ -22,6 +23,7 @@ pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
 pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
 pub use policy::Policy;
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
+pub use words::{VERBS_OF_ONE, may_name_destination, retention_in_words_of};
 
 use std::collections::BTreeMap;
 
