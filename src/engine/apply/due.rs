@@ -172,8 +172,7 @@ impl Operation<'_> {
         finding: &mut Finding,
     ) {
         if let Some(name) = of {
-            self.engine
-                .tell_in_words_of(name, std::slice::from_mut(finding));
+            self.engine.config.tell_in_words_of(name, finding);
         }
     }
 
