@@ -11,10 +11,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use schema::shell;
+use schema::{config::may_name_destination, shell};
 
 use crate::{
-    cli::{Cli, Global, LOOKING, ON_DESTINATION},
+    cli::{Cli, Global, LOOKING},
     settings,
 };
 
@@ -165,7 +165,7 @@ impl Called {
                 let on = self
                     .destination
                     .as_ref()
-                    .filter(|_| takes_destination(&words));
+                    .filter(|_| may_name_destination(words.iter().map(String::as_str)));
                 let on = on.map(|name| ["--destination".to_owned(), name.clone()]);
                 let on = on.into_iter().flatten();
                 words.splice(at..at, on.chain(options.iter().cloned()));
@@ -232,15 +232,6 @@ fn given_options(
 /// Whether this is root by `sudo`, so that whoever typed it is not.
 pub(crate) fn is_by_sudo() -> bool {
     std::env::var_os("SUDO_USER").is_some() && nix::unistd::geteuid().is_root()
-}
-
-/// Whether these words after the program's name are of a verb that works on one destination, and name none.
-fn takes_destination(words: &[String]) -> bool {
-    let names = |word: &String| word.starts_with("--destination");
-    words
-        .first()
-        .is_some_and(|verb| ON_DESTINATION.contains(&&**verb))
-        && !words.iter().any(names)
 }
 
 /// Whether the words after the program's name only show what there is.

@@ -69,8 +69,7 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    let settings =
-        Settings::new(&cli.global, cli.verb.only_looks()).on_destination(cli.verb.destination());
+    let settings = Settings::new(&cli.global, cli.verb.only_looks()).on_destination_of(&cli.verb);
     let out = Out::new(settings.quiet);
     render::page::fit_lines_to(settings::columns());
     raise_file_limit();

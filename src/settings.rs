@@ -1,9 +1,6 @@
 //! Where things are: the defaults of root and of a normal user, and the options that change them.
 
-use std::{
-    path::{Path, PathBuf},
-    slice,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use backup::{
@@ -16,8 +13,8 @@ use planner::check::{self, Checked, Fault};
 use schema::{Config, config::DestinationName};
 
 use crate::{
-    cli::{Color, Global},
-    commands::only::check_names,
+    cli::{Color, Global, Verb},
+    commands::only::check_named,
     exit::{self, Explained, invalid_input},
     out::Out,
     render,
@@ -96,8 +93,19 @@ pub(crate) struct Settings {
     pub(crate) stop: Stop,
     /// Threads to work with, if somebody says how many.
     pub(crate) threads: Option<usize>,
-    /// The destination that the verb is to work on, where one was named.
-    destination: Option<DestinationName>,
+    /// The destination that the verb is to work on.
+    on: OnOne,
+}
+
+/// The destination that a verb is to work on.
+#[derive(Debug, Clone, Default)]
+struct OnOne {
+    /// Where one was named.
+    name: Option<DestinationName>,
+    /// Whether it works on one that need not be named.
+    is_of_one: bool,
+    /// What it asks of the copies in the cloud.
+    asks_cloud: Option<&'static str>,
 }
 
 impl Settings {
@@ -118,7 +126,7 @@ impl Settings {
             error_style: style_for(global.color, &std::io::stderr()),
             stop: crate::signals::stop_on_signals().unwrap_or_default(),
             threads: global.threads.map(usize::from),
-            destination: None,
+            on: OnOne::default(),
         }
     }
 
@@ -130,7 +138,7 @@ impl Settings {
             log_dir: Some(folder.join("log")),
             user_log_dir: None,
             stop: self.stop.clone(),
-            destination: self.destination.clone(),
+            on: self.on.clone(),
             ..*self
         }
     }
@@ -171,28 +179,38 @@ impl Settings {
     /// As [`Self::read_config`].
     pub(crate) fn open_engine(&self, out: &Out) -> Result<Engine> {
         let engine = self.engine_for(self.read_config(out)?);
-        let Some(name) = &self.destination else {
-            return Ok(engine);
-        };
-        check_names(slice::from_ref(name), engine.config())?;
-        Ok(engine.of(name).unwrap_or(engine))
+        let config = engine.config();
+        if let Some(name) = &self.on.name {
+            check_named(name, self.on.asks_cloud, config)?;
+        }
+        let meant = || config.only_disk().filter(|_| self.on.is_of_one);
+        let name = self.on.name.clone().or_else(meant);
+        Ok(name.and_then(|name| engine.of(&name)).unwrap_or(engine))
     }
 
-    /// A text that names keys of `local`, by the keys of the destination that was named instead.
+    /// A text that names keys of `local`, by the keys of the destination that the verb works on.
     pub(crate) fn in_words(&self, text: &str) -> String {
-        let name = self.destination.as_ref();
+        if self.on.name.is_none() && !self.on.is_of_one {
+            return text.to_owned();
+        }
         // Only an error asks, and that of a configuration which cannot be read names no such key.
-        let named =
-            name.and_then(|name| Some((name, engine::read_config(&self.config_path).ok()?)));
-        match named {
-            Some((name, checked)) => checked.config.in_words_of(name, text),
+        let Ok(checked) = engine::read_config(&self.config_path) else {
+            return text.to_owned();
+        };
+        let name = self.on.name.clone();
+        match name.or_else(|| checked.config.only_disk()) {
+            Some(name) => checked.config.in_words_of(&name, text),
             None => text.to_owned(),
         }
     }
 
-    /// These settings for the destination that a verb is to work on, where one was named.
-    pub(crate) fn on_destination(mut self, name: Option<&DestinationName>) -> Self {
-        self.destination = name.cloned();
+    /// These settings for the destination that a verb works on.
+    pub(crate) fn on_destination_of(mut self, verb: &Verb) -> Self {
+        self.on = OnOne {
+            name: verb.destination().cloned(),
+            is_of_one: verb.is_of_one(),
+            asks_cloud: verb.asks_cloud(),
+        };
         self
     }
 

@@ -231,6 +231,16 @@ impl Error {
         }
     }
 
+    /// The same error in other words.
+    #[must_use]
+    pub fn in_words(self, words: impl Fn(&str) -> String) -> Self {
+        Self {
+            message: words(&self.message),
+            hint: self.hint.as_deref().map(&words),
+            ..self
+        }
+    }
+
     /// The end of a step that failed like this.
     #[must_use]
     pub fn into_outcome(self, status: Status) -> Outcome {

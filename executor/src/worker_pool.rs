@@ -77,6 +77,12 @@ impl<J> JobQueue<J> {
         (sender, Self(Mutex::new(receiver)))
     }
 
+    /// A queue in which any number of jobs may wait.
+    pub(crate) fn unbounded() -> (Sender<J>, Self) {
+        let (sender, receiver) = channel();
+        (sender, Self(Mutex::new(receiver)))
+    }
+
     /// The next job, once there is one; none when there will be no more.
     pub(crate) fn next_job(&self) -> Option<J> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

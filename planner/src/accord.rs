@@ -20,7 +20,7 @@ use schema::{
         ExpireStep, NotifyStep, SnapshotStep, SpaceCheckStep, Step,
     },
     record::{self, Capabilities, DestinationRecord},
-    rsync::{RsyncCall, RsyncPlan, SPARSE},
+    rsync::{LISTED_AT_ONCE, RsyncCall, RsyncPlan, SPARSE},
 };
 use serde_json::Value;
 
@@ -343,6 +343,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         privileged,
     } = *present;
     Inventory {
+        fault: None,
         format_version: inventory::FORMAT_VERSION,
         taken_at: plan.created_at,
         host: host.to_owned(),
@@ -417,8 +418,11 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
         let is_spared = !is_copied && config.local.optional_sources.contains(path);
         let call = calls.iter().find(|call| call.source == *path);
         let is_file = call.is_some_and(|call| !call.folder);
-        // Whether rsync looks for zeros followed from what was found there, and is safe either way.
-        let is_sparse = call.is_none_or(|call| call.arguments.iter().any(|one| one == SPARSE));
+        // Whether rsync looks for zeros, and lists all at once, followed from what was found there, and is
+        // safe either way.
+        let has = |argument: &str| {
+            call.is_none_or(|call| call.arguments.iter().any(|one| one == argument))
+        };
         SourceState {
             path: path.clone(),
             presence: match (is_missing, is_spared) {
@@ -432,8 +436,13 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
             place: None,
             mounted: false,
             scan: SourceScan {
+                entries: if is_file || has(LISTED_AT_ONCE) {
+                    0
+                } else {
+                    u64::MAX
+                },
                 folders: u64::from(!is_file),
-                sparse: Some(u64::from(is_sparse)),
+                sparse: Some(u64::from(has(SPARSE))),
                 ..SourceScan::default()
             },
             mounts_passed_over: Vec::new(),

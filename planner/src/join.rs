@@ -80,7 +80,7 @@ pub fn plan_all(
         plan.findings
             .retain(|finding| finding.code != code::ONLY_ONE_PART);
         for finding in &mut plan.findings {
-            tell_in_words_of(config, &name, finding);
+            config.tell_in_words_of(&name, finding);
         }
         Some(Planned {
             of: Some(name),
@@ -159,14 +159,6 @@ fn only_of(config: &Config, wanted: &Wanted) -> Vec<DestinationName> {
     names.sort();
     names.dedup();
     names
-}
-
-/// Says what was found in the words in which a person configures this destination.
-fn tell_in_words_of(config: &Config, name: &DestinationName, finding: &mut Finding) {
-    finding.message = config.in_words_of(name, &finding.message);
-    if let Some(hint) = &finding.hint {
-        finding.hint = Some(config.in_words_of(name, hint));
-    }
 }
 
 /// Refuses each destination that stands under another name already: its snapshots would be two chains'.

@@ -52,12 +52,12 @@ pub fn staleness(saved: &SavedPlan, config: &Config, inventory: &Inventory) -> V
         };
         let mut changes = Vec::new();
         destination_changes(bound_to, &view, &inventory.view(&name), &mut changes);
-        findings.extend(changes.into_iter().map(|finding| Finding {
-            message: match name.is_predefined() {
-                true => finding.message,
-                false => format!("{name}: {}", config.in_words_of(&name, &finding.message)),
-            },
-            ..finding
+        findings.extend(changes.into_iter().map(|mut finding| {
+            config.tell_in_words_of(&name, &mut finding);
+            match name.is_predefined() {
+                true => finding,
+                false => finding.named(&name),
+            }
         }));
     }
     if findings.is_empty() {

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::DestinationName;
+
 /// How much a finding matters.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -43,6 +45,15 @@ impl Finding {
             code: code.to_owned(),
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// The same finding as it is told among those of other destinations.
+    #[must_use]
+    pub fn named(self, name: &DestinationName) -> Self {
+        Self {
+            message: format!("{name}: {}", self.message),
+            ..self
         }
     }
 

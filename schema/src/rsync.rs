@@ -16,6 +16,21 @@ pub const DESTINATION: &str = "{destination}";
 /// The argument without which rsync fills holes with zeros.
 pub const SPARSE: &str = "--sparse";
 
+/// The argument that a list's path follows.
+pub const LIST: &str = "--files-from=";
+
+/// The argument that says how a list's entries end.
+pub const LIST_FORM: &str = "--from0";
+
+/// Whether an argument is of a list: these are left out where all of a source is to be copied.
+#[must_use]
+pub fn is_of_list(argument: &str) -> bool {
+    argument == LIST_FORM || argument.starts_with(LIST)
+}
+
+/// The argument with which rsync lists all before it copies anything, instead of folder by folder.
+pub const LISTED_AT_ONCE: &str = "--no-inc-recursive";
+
 /// The longest pattern that rsync accepts, in bytes.
 const LONGEST: usize = 4095;
 
@@ -79,7 +94,8 @@ pub struct RsyncCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
     /// All arguments; `{source}` alone stands for the opened source, `{destination}` for the
-    /// excludes of the destination where it is mounted within the source.
+    /// excludes of the destination where it is mounted within the source. `--files-from=` and
+    /// `--from0` are left out where the list would name the source itself: all of it is new.
     pub arguments: Vec<String>,
 }
 

@@ -208,12 +208,6 @@ Before a drive is detached, `backup view --remove` ends it."
     SystemdUnits(SystemdUnits),
 }
 
-/// The verbs that take `--destination`, by name.
-pub(crate) const ON_DESTINATION: [&str; 12] = [
-    "accept", "adopt", "delete", "diff", "find", "init", "list", "pin", "prune", "restore",
-    "unpin", "verify",
-];
-
 /// The verbs of which [`Verb::only_looks`] is true, by name.
 pub(crate) const LOOKING: [&str; 9] = [
     "check", "diff", "find", "health", "list", "restore", "state", "status", "verify",
@@ -250,9 +244,42 @@ impl Verb {
             Self::Delete(delete) => &delete.on,
             Self::Adopt(adopt) => &adopt.on,
             Self::Init(init) => &init.on,
+            Self::Drill(drill) => &drill.on,
+            Self::Simulate(simulate) => &simulate.on,
+            Self::View(view) => &view.on,
             _ => return None,
         };
         on.destination.as_ref()
+    }
+
+    /// Whether it works on one destination, also where none is named.
+    pub(crate) fn is_of_one(&self) -> bool {
+        match self {
+            Self::Restore(restore) => restore.from.is_none() && !restore.list,
+            Self::Verify(verify) => !verify.cloud,
+            Self::Init(init) => init.take_over.is_none(),
+            Self::Find(_)
+            | Self::Diff(_)
+            | Self::Drill(_)
+            | Self::Simulate(_)
+            | Self::View(_)
+            | Self::Pin(_)
+            | Self::Unpin(_)
+            | Self::Accept(_)
+            | Self::Prune(_)
+            | Self::Delete(_)
+            | Self::Adopt(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What it asks of the copies in the cloud, which no destination that is named has.
+    pub(crate) fn asks_cloud(&self) -> Option<&'static str> {
+        match self {
+            Self::Restore(restore) if restore.from.is_some() => Some("--from cloud"),
+            Self::Verify(verify) if verify.cloud => Some("--cloud"),
+            _ => None,
+        }
     }
 
     /// Whether it looks at destinations and sources.

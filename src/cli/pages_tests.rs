@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use clap::{Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use schema::config::VERBS_OF_ONE;
 use test_support::{commands_in, read_pages};
 
 use super::{Cli, PROGRAMS};
@@ -92,4 +93,17 @@ fn what_the_program_does_not_know_is_a_fault() {
         .collect();
     assert_eq!(ours[0], ["backup", "find", "/home/ann/*"]);
     assert_eq!(ours[1], ["backup", "restore", "latest", "a b", "c"]);
+}
+
+#[test]
+fn hints_name_a_destination_to_the_verbs_that_take_one() {
+    let command = Cli::command();
+    let takes_one = |verb: &&clap::Command| {
+        let mut arguments = verb.get_arguments();
+        arguments.any(|one| one.get_long() == Some("destination"))
+    };
+    let verbs = command.get_subcommands().filter(takes_one);
+    let mut names: Vec<&str> = verbs.map(clap::Command::get_name).collect();
+    names.sort_unstable();
+    assert_eq!(names, VERBS_OF_ONE);
 }

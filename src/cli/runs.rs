@@ -93,7 +93,7 @@ pub(crate) struct Deletions {
 /// Which of several destinations is meant.
 #[derive(Debug, Args, Default)]
 pub(crate) struct OnDestination {
-    /// On this named destination (destinations.<name>) [default: local]
+    /// On this named destination (destinations.<name>) [default: local, or without it the only disk]
     #[arg(long, value_name = "NAME")]
     pub(crate) destination: Option<DestinationName>,
 }

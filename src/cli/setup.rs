@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use schema::config::DestinationName;
 
 use super::{At, OnDestination};
 
@@ -32,15 +31,14 @@ pub(crate) struct SystemdUnits {
 
 #[derive(Debug, Args)]
 pub(crate) struct View {
-    /// That of a named destination [default: local]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) destination: Option<DestinationName>,
     /// Take it away, whatever the configuration says, until the next run or `backup view`
     #[arg(long)]
     pub(crate) remove: bool,
     /// Show what users would see, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 #[derive(Debug, Args)]
@@ -264,4 +262,6 @@ pub(crate) struct Simulate {
     pub(crate) schedule: Option<String>,
     #[command(flatten)]
     pub(crate) at: At,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }

@@ -104,7 +104,7 @@ pub(crate) struct Restore {
     /// set-id bits and capabilities of programs, all the same
     #[arg(long)]
     pub(crate) special: bool,
-    /// Show the snapshots that can be restored from
+    /// Show the snapshots that can be restored from, of all destinations or of the one that is named
     #[arg(long, conflicts_with_all = ["snapshot", "dry_run", "overwrite", "in_place", "as_of"])]
     pub(crate) list: bool,
     #[command(flatten)]
@@ -176,6 +176,8 @@ pub(crate) struct Drill {
     /// Show what the room would show and what would be run, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) on: OnDestination,
 }
 
 /// A part such as 2/7.

@@ -26,7 +26,7 @@ use planner::{
     check::Checked,
     offers::{Offer, Purpose},
 };
-use schema::Config;
+use schema::config::DestinationName;
 
 use self::{
     typed_line::{TypedLine, with_home},
@@ -201,11 +201,15 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
             let words: Vec<&str> = hosts.iter().map(String::as_str).collect();
             Some(fixed(&words, "another host's folder", &question.typed))
         }
-        Wanted::Destination => {
-            let config = read_config(question)?.1;
-            let names = config.names();
-            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-            Some(fixed(&names, "a destination", &question.typed))
+        Wanted::Destination(but) => {
+            let mut offers = destinations(&open_whole_engine(question)?, &question.typed);
+            offers.retain(|offer| !but.contains(&offer.word));
+            Some(offers)
+        }
+        Wanted::Holder => {
+            let mut offers = destinations(&open_whole_engine(question)?, &question.typed);
+            offers.retain(|offer| offer.word != DestinationName::CLOUD);
+            Some(offers)
         }
         Wanted::Schedule => Some(fixed(
             &["daily", "weekly", "monthly", "hourly"],
@@ -213,6 +217,25 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
             &question.typed,
         )),
     }
+}
+
+/// The destinations that are used, each with where it is.
+fn destinations(engine: &Engine, typed: &str) -> Vec<Offer> {
+    let names = engine.config().names().into_iter();
+    let names = names.filter(|name| name.as_str().starts_with(typed));
+    let offers = names.filter_map(|name| {
+        let view = engine.of(&name)?;
+        let local = &view.config().local;
+        let is_remote = name.as_str() == DestinationName::CLOUD || !local.enable;
+        Some(Offer {
+            about: match is_remote {
+                true => view.cloud_remote(),
+                false => local.mount_point.to_string(),
+            },
+            word: name.to_string(),
+        })
+    });
+    offers.collect()
 }
 
 /// Words that are offered with the same explanation.
@@ -247,20 +270,23 @@ fn paths_in(engine: &Engine, snapshot: &str, typed: &str) -> Option<Vec<Offer>> 
     Some(offers.collect())
 }
 
-/// The engine of the configuration that the line means, and of the destination that it names; none where
-/// there is no such. Of a remote what is known of it is enough.
+/// The engine of the destination that the line means; none where there is no such one.
 fn open_engine(question: &Question) -> Option<Engine> {
-    let (settings, config) = read_config(question)?;
-    let engine = settings.engine_for(config);
-    let Some(name) = &question.destination else {
-        return Some(engine);
+    let whole = open_whole_engine(question)?;
+    let name = match &question.destination {
+        Some(name) => Some(name.parse().ok()?),
+        None if question.wanted == Wanted::Uploaded => None,
+        None => whole.config().only_disk(),
     };
-    let engine = engine.of(&name.to_str()?.parse().ok()?)?;
-    engine.unasked()
+    match name {
+        // Of a remote what is known of it is enough.
+        Some(name) => whole.of(&name)?.unasked(),
+        None => Some(whole),
+    }
 }
 
-/// The configuration that the line means; none where it cannot be read.
-fn read_config(question: &Question) -> Option<(Settings, Config)> {
+/// The engine of the configuration that the line means; none where it cannot be read.
+fn open_whole_engine(question: &Question) -> Option<Engine> {
     let mut words: Vec<OsString> = ["backup", "list"].map(OsString::from).to_vec();
     for (option, value) in [
         ("--config", &question.config),
@@ -274,7 +300,7 @@ fn read_config(question: &Question) -> Option<(Settings, Config)> {
     // A user reads the machine's where he has none, and so he does who types `sudo` before it.
     let settings = Settings::new(&cli.global, true);
     let Checked { config, .. } = engine::read_config(&settings.config_path).ok()?;
-    Some((settings, config))
+    Some(settings.engine_for(config))
 }
 
 #[cfg(test)]

@@ -56,7 +56,11 @@ fn show_and_delete(
 ) -> Result<u8> {
     let plan = &prepared.plan;
     let is_whole = settings.verbose;
-    let text = || render::plan::deletion_plan(plan, &prepared.inventory, is_whole, &settings.style);
+    let (place, style) = (engine.place_of_several(), &settings.style);
+    let text = || {
+        let inventory = &prepared.inventory;
+        render::plan::deletion_plan(plan, inventory, place.as_ref(), is_whole, style)
+    };
     if how.dry_run {
         if settings.json {
             out.print_json(plan);
@@ -89,7 +93,9 @@ fn show_and_delete(
         0 if prepared.is_nothing => String::new(),
         count if count > 0 && outcome.deleted.iter().all(|one| planned.contains(&one)) => {
             let count = amount::plural(count, "snapshot", "snapshots");
-            format!("{count} deleted, as shown")
+            let on = place.as_ref();
+            let on = on.map_or_else(String::new, |(name, _)| format!(" on {name}"));
+            format!("{count} deleted{on}, as shown")
         }
         _ => outcome.message.clone(),
     };

@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use backup::engine::HealthRequest;
-use schema::health::{Health, HealthVerdict};
+use schema::{
+    config::DestinationName,
+    health::{Health, HealthVerdict},
+};
 
 use crate::{cli, exit, out::Out, render, screen::Screen, settings::Settings};
 
@@ -22,7 +25,8 @@ pub(crate) fn check_health(arguments: &cli::Health, settings: &Settings, out: &O
     let checked = engine.check_health(request, &screen);
     screen.clear();
     let health = checked?;
-    show_health(&health, settings, out);
+    let base = engine.config().base_name();
+    show_health(&health, base.as_ref(), settings, out);
     Ok(match health.verdict {
         HealthVerdict::Ok => exit::DONE,
         HealthVerdict::Warning => exit::INCOMPLETE,
@@ -30,12 +34,16 @@ pub(crate) fn check_health(arguments: &cli::Health, settings: &Settings, out: &O
     })
 }
 
-fn show_health(health: &Health, settings: &Settings, out: &Out) {
+fn show_health(health: &Health, base: Option<&DestinationName>, settings: &Settings, out: &Out) {
     if settings.json {
         out.print_json(health);
     } else if !settings.quiet {
-        out.print_data(&render::health::health_page(health, &settings.style));
+        out.print_data(&render::health::health_page(health, base, &settings.style));
     } else if health.verdict != HealthVerdict::Ok {
-        out.print_message(&render::health::health_page(health, &settings.error_style));
+        out.print_message(&render::health::health_page(
+            health,
+            base,
+            &settings.error_style,
+        ));
     }
 }

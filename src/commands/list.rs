@@ -18,7 +18,7 @@ pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -
         let listing = engine.list(&Screen::new(settings, out))?;
         match settings.json {
             true => out.print_json(&listing.list),
-            false => show_listing(&listing, settings, out),
+            false => show_listing(engine.of_named(), &listing, settings, out),
         }
         return Ok(exit::DONE);
     }
@@ -29,26 +29,30 @@ pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -
 fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
     let mut listed: BTreeMap<DestinationName, SnapshotList> = BTreeMap::new();
     let mut fault = None;
-    for (name, listing) in engine.list_all(&Screen::new(settings, out))? {
+    for (at, (name, listing)) in engine
+        .list_all(&Screen::new(settings, out))?
+        .into_iter()
+        .enumerate()
+    {
+        if !settings.json {
+            let blank = if at == 0 { "" } else { "\n" };
+            let title = settings.style.bold(name.as_str());
+            out.print_data(&format!("{blank}{title}\n"));
+        }
         match listing {
             Ok(listing) => {
                 if !settings.json {
-                    let blank = if listed.is_empty() { "" } else { "\n" };
-                    let title = settings.style.bold(name.as_str());
-                    out.print_data(&format!("{blank}{title}\n"));
-                    show_listing(&listing, settings, out);
+                    show_listing(Some(&name), &listing, settings, out);
                 }
                 listed.insert(name, listing.list);
             }
             Err(error) => {
-                let words = |text: &str| engine.config().in_words_of(&name, text);
-                let message = format!("{name}: {}", words(&error.message));
-                let hint = error.hint.as_deref().map(words);
-                out.print_message(&render::report::warning_lines(
-                    &message,
-                    hint.as_deref(),
-                    &settings.error_style,
-                ));
+                let message = match settings.json {
+                    true => format!("{name}: {}", error.message),
+                    false => error.message.clone(),
+                };
+                let (hint, style) = (error.hint.as_deref(), &settings.error_style);
+                out.print_message(&render::report::warning_lines(&message, hint, style));
                 fault = Some(error);
             }
         }
@@ -74,8 +78,9 @@ fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-fn show_listing(listing: &Listing, settings: &Settings, out: &Out) {
-    out.print_data(&render::list::snapshot_list(&listing.list, &settings.style));
+fn show_listing(of: Option<&DestinationName>, listing: &Listing, settings: &Settings, out: &Out) {
+    let (list, style) = (&listing.list, &settings.style);
+    out.print_data(&render::list::snapshot_list(of, list, style));
     for finding in &listing.refusals {
         out.print_unless_quiet(&render::report::finding_lines(
             finding,

@@ -93,7 +93,7 @@ fn show_not_begun_after(
         if told.contains(finding) {
             continue;
         }
-        let named = name.map(|name| render::several::finding_of(name, finding));
+        let named = name.map(|name| finding.clone().named(name));
         let finding = named.as_ref().unwrap_or(finding);
         out.print_message(&render::report::finding_lines(
             finding,
@@ -147,7 +147,7 @@ fn record_not_begun(cause: NotBegun, report: &Report) -> bool {
         .all_findings()
         .filter(|(_, finding)| !is_refused || refuses(finding))
         .map(|(name, finding)| match name {
-            Some(name) => render::several::finding_of(name, finding).message,
+            Some(name) => finding.clone().named(name).message,
             None => finding.message.clone(),
         })
         .collect();

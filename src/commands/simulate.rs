@@ -25,7 +25,8 @@ pub(crate) fn simulate_retention(
     settings: &Settings,
     out: &Out,
 ) -> Result<u8> {
-    let config = settings.read_config(out)?;
+    let engine = settings.open_engine(out)?;
+    let config = engine.config();
     let start = arguments
         .at
         .now

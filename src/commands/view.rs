@@ -4,24 +4,12 @@ use anyhow::Result;
 use backup::engine::UserViewChange;
 
 use crate::{
-    cli::View,
-    commands::{only, outcome},
-    exit,
-    out::Out,
-    render::report::done_lines,
-    settings::Settings,
+    cli::View, commands::outcome, exit, out::Out, render::report::done_lines, settings::Settings,
 };
 
 /// Makes the view that the configuration asks for, or takes it away; says which.
 pub(crate) fn update_view(arguments: &View, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine(out)?;
-    let engine = match &arguments.destination {
-        None => engine,
-        Some(name) => {
-            only::check_names(std::slice::from_ref(name), engine.config())?;
-            engine.of(name).unwrap_or(engine)
-        }
-    };
     if arguments.dry_run {
         let change = engine.foretell_user_view(arguments.remove)?;
         outcome::show_dry_run(&[line_of(&change)], out);

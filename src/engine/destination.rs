@@ -16,6 +16,7 @@ use planner::stored_snapshot::{NamingRefusal, StoredSnapshot, find_stored};
 use schema::{
     FailureCode, amount,
     cloud::{CloudMemory, CloudState},
+    config::DestinationName,
     inventory::DestinationState,
 };
 
@@ -194,7 +195,7 @@ impl Engine {
 
     /// The inodes that no walk through sources enters: the folders that destinations have of this host.
     pub(super) fn inodes_left_out(&self) -> Vec<(u64, u64)> {
-        host_inodes(&self.config, &self.host_folder())
+        host_inodes(&self.whole, &self.host_folder())
     }
 
     /// Opens the destination for reading, where it is there.
@@ -272,10 +273,16 @@ impl Engine {
         if self.config.local.enable {
             return Ok(());
         }
-        Err(
-            Error::refused("local.enable is false: there are no local snapshots")
-                .hint("set local.enable to true"),
-        )
+        let disks = self.config.chains();
+        let disks: Vec<&str> = disks.iter().map(DestinationName::as_str).collect();
+        let hint = match disks.as_slice() {
+            [] => "set local.enable to true".to_owned(),
+            names => format!(
+                "name one of the others: --destination {}",
+                names.join(", or ")
+            ),
+        };
+        Err(Error::refused("local.enable is false: there are no local snapshots").hint(hint))
     }
 
     /// The refusal of a destination that is not there.

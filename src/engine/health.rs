@@ -61,9 +61,7 @@ impl Operation<'_> {
         let mut others = BTreeMap::new();
         for name in named {
             let engine = self.engine.view_of(Some(&name))?;
-            let mut health = check(&self.in_view(&engine))?;
-            self.engine.tell_in_words_of(&name, &mut health.findings);
-            others.insert(name, health);
+            others.insert(name, check(&self.in_view(&engine))?);
         }
         let base = self.engine.base();
         let base = match self.engine.has_base() {
@@ -180,8 +178,8 @@ impl Operation<'_> {
             rsync: (enabled && config.local.use_rsync).then(scan::find_rsync),
             ..self.inventory_of(destination)?
         };
-        Ok(planner::health::assess_health(
-            config, &inventory, &measured,
-        ))
+        let mut health = planner::health::assess_health(config, &inventory, &measured);
+        engine.tell_in_own_words(&mut health.findings);
+        Ok(health)
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
             let known = view.known(Ask::IfUnknown, observer);
             let listing = match known.and_then(|known| known.list_here()) {
                 Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-                listing => listing,
+                listing => listing.map_err(|error| view.error_in_own_words(error)),
             };
             all.push((name, listing));
         }
@@ -86,6 +86,7 @@ impl Engine {
             let closed = Finding::new(Severity::Note, code, error.message);
             refusals = vec![error.hint.into_iter().fold(closed, Finding::hint)];
         }
+        self.tell_in_own_words(&mut refusals);
         Ok(Listing {
             list: planner::list_snapshots(&self.config, &destination, operation.now),
             refusals,

@@ -100,6 +100,8 @@ pub use self::{
 #[derive(Debug, Clone)]
 pub struct Engine {
     config: Config,
+    /// What is configured for all destinations; the same where this is nobody's view.
+    whole: Arc<Config>,
     /// The named destination whose view this is.
     of: Option<DestinationName>,
     /// What its view does not say, where that is a remote.
@@ -124,6 +126,7 @@ impl Engine {
     #[must_use]
     pub fn open(config: Config, state_dir: impl Into<PathBuf>) -> Self {
         Self {
+            whole: Arc::new(config.clone()),
             config,
             of: None,
             remote: None,

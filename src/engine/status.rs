@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use executor::{error::Result, event::Silent, state_dir::StateDir};
+use executor::{Error, error::Result, event::Silent, state_dir::StateDir};
 use planner::{
     standing::{self, Known},
     status::StatusFacts,
@@ -22,38 +22,86 @@ impl Engine {
     /// Fails if the destination or the state directory is there and cannot be read. Of several destinations,
     /// one that cannot be read is part of the answer.
     pub fn status(&self) -> Result<BackupStatus> {
-        let mut status = self.status_of_all()?;
-        status.copies = planner::copies::count_copies(&self.config);
-        Ok(status)
+        self.look_at_status().map(|(status, _)| status)
     }
 
-    fn status_of_all(&self) -> Result<BackupStatus> {
+    /// The same, with what keeps the first one of several destinations from being looked at.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub fn look_at_status(&self) -> Result<(BackupStatus, Option<Error>)> {
+        let (mut status, fault) = self.status_of_all()?;
+        status.copies = planner::copies::count_copies(&self.config);
+        Ok((status, fault))
+    }
+
+    fn status_of_all(&self) -> Result<(BackupStatus, Option<Error>)> {
         let named = self.named();
         if named.is_empty() {
-            return self.own_status();
+            return Ok((self.own_status()?, None));
         }
-        let mut base = self.base().own_status()?;
+        let mut first = None;
         let mut others = BTreeMap::new();
+        let base = self.base();
+        let (status, error) = base.status_of_one()?;
+        first = first.or(error);
         for name in named {
-            match self.view_of(Some(&name))?.own_status() {
-                Ok(mut status) => {
-                    self.tell_in_words_of(&name, &mut status.findings);
-                    status.summary = self.config.in_words_of(&name, &status.summary);
-                    let remedy = status.remedy.take();
-                    status.remedy = remedy.map(|text| self.config.in_words_of(&name, &text));
-                    others.insert(name, status);
-                }
-                Err(error) if error.kind.step_status().is_none() => return Err(error),
-                Err(error) => {
-                    let message = format!("{name}: {}", error.message);
-                    let code = planner::findings::code::DESTINATION_RECORD_UNREADABLE;
-                    let finding = Finding::new(Severity::Warning, code, message);
-                    base.findings
-                        .push(error.hint.into_iter().fold(finding, Finding::hint));
-                }
-            }
+            let (status, error) = self.view_of(Some(&name))?.status_of_one()?;
+            first = first.or(error);
+            others.insert(name, status);
         }
-        Ok(planner::status::join_status(base, self.has_base(), others))
+        let base_name = self.config.base_name();
+        let status = planner::status::join_status(status, base_name, others);
+        Ok((status, first))
+    }
+
+    /// How one of several destinations stands, in its words, and what keeps it from being looked at.
+    fn status_of_one(&self) -> Result<(BackupStatus, Option<Error>)> {
+        let (mut status, error) = match self.own_status() {
+            Err(error) if error.kind.step_status().is_none() => return Err(error),
+            Err(error) => {
+                let error = self.error_in_own_words(error);
+                (self.status_unseen(&error)?, Some(error))
+            }
+            Ok(status) => (status, None),
+        };
+        self.tell_in_own_words(&mut status.findings);
+        status.summary = self.in_own_words(&status.summary);
+        status.remedy = status.remedy.map(|remedy| self.in_own_words(&remedy));
+        Ok((status, error))
+    }
+
+    /// How a destination stands that cannot be looked at: by what the runs tell.
+    fn status_unseen(&self, error: &Error) -> Result<BackupStatus> {
+        let code = planner::findings::code::DESTINATION_UNSEEN;
+        let fault = Finding::new(Severity::Warning, code, error.message.clone());
+        let fault = error
+            .hint
+            .iter()
+            .fold(fault, |fault, hint| fault.hint(hint));
+        let state = self.state()?;
+        let runs = state.as_ref().map(StateDir::ended_runs).transpose()?;
+        let health = state.as_ref().and_then(StateDir::health);
+        let schedule = &self.config.schedule;
+        Ok(planner::status::build_unseen_status(
+            &self.config,
+            StatusFacts {
+                host: &self.host_folder(),
+                now: self.now(),
+                known: Known {
+                    destination: None,
+                    is_ours: true,
+                    has_others: false,
+                    runs: runs.as_deref().unwrap_or_default(),
+                },
+                unfinished: None,
+                running: false,
+                timer_is_active: schedule.enable && timer::is_timer_active(),
+                cloud: None,
+                health: health.as_ref(),
+                findings: vec![fault],
+            },
+        ))
     }
 
     /// How the only destination stands, or the one whose view this is.

@@ -84,7 +84,7 @@ impl Engine {
     }
 
     /// Where the host's folder stands on the destination.
-    fn stored_folder(&self) -> String {
+    pub(super) fn stored_folder(&self) -> String {
         let mount_point = self.config.local.mount_point.as_str();
         format!(
             "{}/{}",

@@ -42,15 +42,44 @@ impl Engine {
             .ok_or_else(|| Error::failed(format!("there is no destination {name}")))
     }
 
-    /// Says what was found of a named destination by the keys in which a person configures it.
-    pub(super) fn tell_in_words_of(&self, name: &DestinationName, findings: &mut [Finding]) {
-        for finding in findings {
-            finding.message = self.config.in_words_of(name, &finding.message);
-            finding.hint = finding
-                .hint
-                .take()
-                .map(|hint| self.config.in_words_of(name, &hint));
+    /// A text about the destination whose view this is, in the words in which a person configures it and
+    /// asks for it.
+    #[must_use]
+    pub fn in_own_words(&self, text: &str) -> String {
+        match &self.of {
+            Some(name) => self.whole.in_words_of(name, text),
+            None => text.to_owned(),
         }
+    }
+
+    /// Says what was found of this destination in its words.
+    pub(super) fn tell_in_own_words<'f>(
+        &self,
+        findings: impl IntoIterator<Item = &'f mut Finding>,
+    ) {
+        if let Some(name) = &self.of {
+            for finding in findings {
+                self.whole.tell_in_words_of(name, finding);
+            }
+        }
+    }
+
+    /// What went wrong at this destination, in its words.
+    pub(super) fn error_in_own_words(&self, error: Error) -> Error {
+        error.in_words(|text| self.in_own_words(text))
+    }
+
+    /// The named destination whose view this is.
+    #[must_use]
+    pub fn of_named(&self) -> Option<&DestinationName> {
+        self.of.as_ref()
+    }
+
+    /// The name of this destination and the folder of the host's backups there, where there are several.
+    #[must_use]
+    pub fn place_of_several(&self) -> Option<(DestinationName, String)> {
+        let is_one = self.whole.destinations.is_empty();
+        (!is_one).then(|| (name_of(self.of.as_ref()), self.stored_folder()))
     }
 
     /// The names of the named destinations that are used.

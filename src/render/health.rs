@@ -2,7 +2,10 @@
 //!
 //! Owns the wording of its figures. It must not judge: verdict and findings are given.
 
-use schema::health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare};
+use schema::{
+    config::DestinationName,
+    health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare},
+};
 
 use super::{
     amount,
@@ -14,17 +17,29 @@ use crate::style::Style;
 /// Columns of the labels, as in a status.
 const LABEL: usize = 14;
 
-/// The verdict first, then what was measured, then what was found.
-pub(crate) fn health_page(health: &Health, style: &Style) -> String {
+/// The verdict first, then what was measured, then what was found; of several destinations for each. `base` is
+/// the name of `local` or `cloud` where one of them is used.
+pub(crate) fn health_page(
+    health: &Health,
+    base: Option<&DestinationName>,
+    style: &Style,
+) -> String {
+    let base = base.filter(|_| !health.destinations.is_empty());
     let mut page = Page::default();
     let word = match health.verdict {
         HealthVerdict::Ok => style.green(style.bold("ok:")),
         HealthVerdict::Warning => style.yellow(style.bold("warning:")),
         HealthVerdict::Error => style.red(style.bold("error:")),
     };
-    page.line(0, &format!("{word} {}", summary(health)));
+    page.line(0, &format!("{word} {}", summary(health, base)));
     page.blank();
-    add_measured(&mut page, health, style);
+    if let Some(name) = base {
+        let name = style.bold(format!("{name}:"));
+        page.line(0, &format!("{name} {}", planner::health::summary(health)));
+    }
+    if base.is_some() || health.destinations.is_empty() {
+        add_measured(&mut page, health, style);
+    }
     for (name, other) in &health.destinations {
         page.blank();
         let name = style.bold(format!("{name}:"));
@@ -34,13 +49,22 @@ pub(crate) fn health_page(health: &Health, style: &Style) -> String {
     format!("{}\n", page.into_string().trim_end())
 }
 
-/// How many errors and warnings there are, for all destinations together.
-fn summary(health: &Health) -> String {
+/// How many errors and warnings there are, for all destinations together, and of which they are.
+fn summary(health: &Health, base: Option<&DestinationName>) -> String {
     let mut all = health.clone();
     let others = health.destinations.values();
     all.findings
         .extend(others.flat_map(|other| other.findings.clone()));
-    planner::health::summary(&all)
+    let each = base.map(|name| (name, health)).into_iter();
+    let each = each.chain(&health.destinations);
+    let unwell =
+        each.filter(|(_, one)| planner::health::verdict(&one.findings) != HealthVerdict::Ok);
+    let names: Vec<&str> = unwell.map(|(name, _)| name.as_str()).collect();
+    let summary = planner::health::summary(&all);
+    match names.is_empty() {
+        true => summary,
+        false => format!("{summary} ({})", names.join(", ")),
+    }
 }
 
 /// What was measured and found of one destination.

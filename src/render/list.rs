@@ -4,6 +4,7 @@
 
 use schema::{
     Tier,
+    config::DestinationName,
     inventory::{Leftover, Unmanaged},
     output::list::{ListedSnapshot, SnapshotList},
 };
@@ -106,8 +107,13 @@ fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
 }
 
 /// The snapshots, newest first, and below them what is none.
-pub(crate) fn snapshot_list(list: &SnapshotList, style: &Style) -> String {
+pub(crate) fn snapshot_list(
+    of: Option<&DestinationName>,
+    list: &SnapshotList,
+    style: &Style,
+) -> String {
     let mut page = Page::default();
+    page.tell_of(of);
     // Where records cannot be read, nobody knows which of the folders below are snapshots.
     let is_unknown = list.record_fault.is_some() && !list.unmanaged.is_empty();
     if list.snapshots.is_empty() && !is_unknown {

@@ -106,6 +106,7 @@ pub(crate) fn few() -> DestinationState {
 #[test]
 fn snapshots_are_listed_newest_first_and_the_rest_below() {
     let text = snapshot_list(
+        None,
         &list_snapshots(
             &Config::default(),
             &few(),
@@ -141,6 +142,7 @@ fn an_empty_destination_is_said_to_be_so() {
     empty.partial.clear();
     empty.trash.clear();
     let text = snapshot_list(
+        None,
         &list_snapshots(
             &Config::default(),
             &empty,

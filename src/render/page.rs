@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, sync::OnceLock};
 
+use schema::config::{DestinationName, retention_in_words_of};
+
 use crate::style::{guarded_except, left, printable, width};
 
 /// Columns of a line where nothing else is said.
@@ -37,9 +39,16 @@ const FIRM: char = '\u{1}';
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     text: String,
+    /// The named destination that is told of.
+    of: Option<DestinationName>,
 }
 
 impl Page {
+    /// Has what follows be about this named destination, in whose words options are told, or about `local`.
+    pub(crate) fn tell_of(&mut self, of: Option<&DestinationName>) {
+        self.of = of.filter(|name| !name.is_predefined()).cloned();
+    }
+
     /// A paragraph; its further lines stand two columns further in.
     pub(crate) fn line(&mut self, indent: usize, text: &str) {
         self.hanging(&" ".repeat(indent), indent + 2, text);
@@ -71,6 +80,9 @@ impl Page {
 
     fn hanging(&mut self, first: &str, hang: usize, text: &str) {
         let most = line_width();
+        let own = self.of.as_ref();
+        let own = own.map(|name| retention_in_words_of(name, text));
+        let text = own.as_deref().unwrap_or(text);
         let mut line = guarded_except(first, FIRM);
         let text = guarded_except(text, FIRM);
         let mut empty = true;

@@ -5,8 +5,13 @@
 
 use schema::{
     Finding, Gone, Plan, Report, RunResult, Severity,
+    config::DestinationName,
     journal::{Outcome, Problem, Sealed, Status, StepReport},
-    plan::{Action, Deletion, chain::plain_id, only_tells},
+    plan::{
+        Action, Deletion,
+        chain::{plain_id, split_id},
+        only_tells,
+    },
 };
 
 use super::{
@@ -136,7 +141,7 @@ pub(crate) fn report_page(
         page.blank();
     }
     let has_steps = add_steps(&mut page, report, telling, style);
-    let mut sealed = several::snapshots_of(report).peekable();
+    let mut sealed = report.all_sealed().peekable();
     if has_steps && sealed.peek().is_some() {
         page.blank();
     }
@@ -152,7 +157,7 @@ pub(crate) fn report_page(
     }
     for (name, chain) in &report.destinations {
         for told in chain.findings.iter().filter(grave) {
-            page.raw(&finding_lines(&several::finding_of(name, told), style));
+            page.raw(&finding_lines(&told.clone().named(name), style));
         }
     }
     page.blank();
@@ -267,7 +272,12 @@ fn add_steps(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Sty
     !told.is_empty()
 }
 
-fn add_snapshot(page: &mut Page, name: Option<&str>, sealed: &Sealed, telling: Telling<'_>) {
+fn add_snapshot(
+    page: &mut Page,
+    name: Option<&DestinationName>,
+    sealed: &Sealed,
+    telling: Telling<'_>,
+) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
@@ -309,33 +319,62 @@ fn add_snapshot(page: &mut Page, name: Option<&str>, sealed: &Sealed, telling: T
     }
 }
 
+/// What was deleted, of several destinations for each by its name.
+fn add_deletions(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Style) {
+    let several = report.is_of_several();
+    let mut of_each: Vec<(Option<DestinationName>, Vec<Deletion>)> = Vec::new();
+    for step in &report.steps {
+        let name = split_id(&step.step).1.unwrap_or(DestinationName::LOCAL);
+        let name = several.then(|| DestinationName::new(name));
+        let deleted = step.outcome.deleted.iter().cloned();
+        match of_each.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, all)) => all.extend(deleted),
+            None => of_each.push((name, deleted.collect())),
+        }
+    }
+    of_each.retain(|(_, all)| !all.is_empty());
+    for (name, all) in &of_each {
+        page.tell_of(name.as_ref());
+        add_deletions_of(page, name.as_ref(), all, telling, style);
+        page.tell_of(None);
+    }
+}
+
 /// Each deletion on its own line, or many by their reasons, as in the plan: with what no other snapshot has,
 /// and why it went.
-fn add_deletions(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Style) {
-    let all = report.steps.iter().flat_map(|step| &step.outcome.deleted);
-    let all: Vec<Deletion> = all.cloned().collect();
+fn add_deletions_of(
+    page: &mut Page,
+    name: Option<&DestinationName>,
+    all: &[Deletion],
+    telling: Telling<'_>,
+    style: &Style,
+) {
+    let on = name.map_or_else(String::new, |name| format!("on {name}: "));
     let word = left(&style.red("deleted"), 8);
-    if telling.follows_plan(&all) {
-        if !all.is_empty() {
-            let count = amount::plural(all.len() as u64, "snapshot", "snapshots");
-            page.entry(0, &word, 9, &format!("{count}, as planned"));
-        }
+    if telling.follows_plan(all) {
+        let count = amount::plural(all.len() as u64, "snapshot", "snapshots");
+        page.entry(0, &word, 9, &format!("{on}{count}, as planned"));
         return;
     }
     page.blank();
     if !telling.is_whole
-        && let Some(groups) = planner::group_deletions(&all)
+        && let Some(groups) = planner::group_deletions(all)
     {
         for group in &groups {
             let count = amount::plural(group.count, "snapshot", "snapshots");
-            let text = format!("{count} {}", describe_group(group));
+            let text = format!("{on}{count} {}", describe_group(group));
             page.entry(0, &word, 10, &text);
         }
         return;
     }
-    for deletion in &all {
+    for deletion in all {
         let label = format!("{word}  {}  {}", deletion.id, deletion.home);
-        page.entry(0, &label, 40, &describe_deletion(deletion));
+        page.entry(
+            0,
+            &label,
+            40,
+            &format!("{on}{}", describe_deletion(deletion)),
+        );
     }
 }
 
@@ -350,7 +389,8 @@ fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Styl
         return;
     }
     listed.sort_by_key(|problem| problems::rank(problem.kind));
-    let counted = several::snapshots_of(report)
+    let counted = report
+        .all_sealed()
         .map(|(_, sealed)| sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn);
     let counted: u64 = counted.sum();
     let all = counted.max(listed.len() as u64);

@@ -5,7 +5,6 @@
 use schema::{
     Finding, Inventory, Plan, Report, RunResult,
     config::DestinationName,
-    journal::Sealed,
     plan::{Part, copies_away},
 };
 
@@ -22,34 +21,56 @@ pub(crate) fn plan_page(
     let mut page = Page::default();
     page.line(0, &plan::title(whole, style));
     let local = DestinationName::new(DestinationName::LOCAL);
-    let base = whole.chain(&local);
-    if let Some(base) = &base {
-        let frame = steps_of(base, |part| part == Part::Coordinator);
+    if let Some(base) = whole.chain(&local) {
+        let frame = steps_of(&base, |part| part == Part::Coordinator);
         plan::add_frame(&mut page, &frame, &inventory.view(&local), is_whole, style);
     }
+    let of_all = findings_of_all(whole);
     for of in whole.taking_part() {
         let name = of.as_ref().unwrap_or(&local);
         let Some(chain) = whole.chain(name) else {
             continue;
         };
         let mut own = steps_of(&chain, |part| part != Part::Coordinator);
-        if of.is_some() {
-            // What is of the machine is told once.
-            own.findings.retain(|one| !whole.findings.contains(one));
-        }
+        own.findings.retain(|one| !of_all.contains(one));
         page.blank();
         page.line(0, &style.bold(title_of(whole, of.as_ref())));
-        let how = (of.is_none(), is_whole);
-        plan::add_section(&mut page, &own, &inventory.view(name), how, style);
+        page.tell_of(of.as_ref());
+        plan::add_section(&mut page, &own, &inventory.view(name), is_whole, style);
+        page.tell_of(None);
     }
-    if let Some(base) = &base {
-        plan::add_findings(&mut page, base, style);
+    if !of_all.is_empty() {
+        page.blank();
+        page.line(0, &style.bold("all of them"));
+        for told in &of_all {
+            page.raw(&report::finding_lines(told, style));
+        }
     }
     page.blank();
     if !is_whole {
         page.line(0, &plan::describe_rest(whole));
     }
     page.into_string()
+}
+
+/// What was noticed of each destination alike: it is the machine's, and told once.
+fn findings_of_all(plan: &Plan) -> Vec<Finding> {
+    let taking_part = plan.taking_part();
+    let found: Vec<&[Finding]> = taking_part
+        .iter()
+        .map(|of| match of {
+            None => plan.findings.as_slice(),
+            Some(name) => plan
+                .chains
+                .get(name)
+                .map_or(&[][..], |chain| &chain.findings),
+        })
+        .collect();
+    let Some((first, others)) = found.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return Vec::new();
+    };
+    let is_of_all = |one: &&Finding| others.iter().all(|other| other.contains(one));
+    first.iter().filter(is_of_all).cloned().collect()
 }
 
 /// The name of a section: that of the destination, or of what there is of the two predefined ones.
@@ -72,23 +93,6 @@ fn steps_of(plan: &Plan, wanted: impl Fn(Part) -> bool) -> Plan {
     let mut plan = plan.clone();
     plan.steps.retain(|step| wanted(step.action.part()));
     plan
-}
-
-/// The snapshots that a run sealed, each with the name of its destination where there are several.
-pub(crate) fn snapshots_of(report: &Report) -> impl Iterator<Item = (Option<&str>, &Sealed)> {
-    let several = report.is_of_several();
-    let only = report.snapshot.iter().filter(move |_| !several);
-    let all = report.destinations.iter();
-    let all = all.filter_map(|(name, chain)| Some((Some(name.as_str()), chain.snapshot.as_ref()?)));
-    only.map(|sealed| (None, sealed)).chain(all)
-}
-
-/// A finding about a destination, as it is told among those of others.
-pub(crate) fn finding_of(name: &DestinationName, finding: &Finding) -> Finding {
-    Finding {
-        message: format!("{name}: {}", finding.message),
-        ..finding.clone()
-    }
 }
 
 /// How a run ended for each destination, a line each; nothing where there is one.

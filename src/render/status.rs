@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use planner::{copies::copies_lines, findings::code};
 use schema::{
     Finding, RunResult, Severity, SnapshotId, Tier,
+    config::DestinationName,
     health::HealthVerdict,
     output::status::{BackupStatus, DestinationStatus, LastHealthCheck, StatusVerdict},
 };
@@ -13,7 +14,7 @@ use schema::{
 use super::{
     amount, hint,
     page::{Page, first_few, readable_path, unbroken},
-    report, several,
+    report,
 };
 use crate::style::{Style, printable};
 
@@ -30,41 +31,16 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
     }
     page.blank();
     let mut facts = Facts { page, style };
-    if is_whole {
-        add_all(&mut facts, status);
-    } else {
-        add_unusual(&mut facts, status);
+    let is_one = status.destinations.is_empty();
+    match (is_one, is_whole) {
+        (true, true) => add_all(&mut facts, status),
+        (true, false) => add_unusual(&mut facts, status),
+        (false, _) => add_machine(&mut facts, status, is_whole),
+    }
+    for (name, one) in &status.destinations {
+        add_one(&mut facts, (name, one), status, is_whole);
     }
     let Facts { mut page, .. } = facts;
-    for (name, other) in &status.destinations {
-        page.blank();
-        let head = format!(
-            "{} {}",
-            style.bold(format!("{name}:")),
-            headline(other, style)
-        );
-        page.line(0, &head);
-        if let Some(remedy) = other
-            .remedy
-            .as_ref()
-            .filter(|one| status.remedy.as_ref() != Some(*one))
-        {
-            hint::add(&mut page, 2, remedy);
-        }
-        let mut facts = Facts { page, style };
-        match is_whole {
-            true => add_all(&mut facts, other),
-            false => add_unusual(&mut facts, other),
-        }
-        page = facts.page;
-        let unsaid = other.findings.iter().filter(|told| !is_said(other, told));
-        for told in unsaid {
-            page.raw(&report::finding_lines(
-                &several::finding_of(name, told),
-                style,
-            ));
-        }
-    }
     page.blank();
     let unsaid = status.findings.iter().filter(|told| !is_said(status, told));
     for told in unsaid {
@@ -78,9 +54,65 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
     format!("{}\n", text.trim_end())
 }
 
+/// What is of the machine and its runs, where there are several destinations.
+fn add_machine(facts: &mut Facts<'_>, status: &BackupStatus, is_whole: bool) {
+    if is_whole {
+        facts.add("Host", &printable(&status.host));
+    }
+    if status.running {
+        facts.add("Running", "a run holds the lock now");
+    }
+    add_unfinished(facts, status);
+    if is_whole {
+        add_copies(facts, status);
+    }
+}
+
+/// How one of several destinations stands: what the first line says is not said again.
+fn add_one(
+    facts: &mut Facts<'_>,
+    (name, one): (&DestinationName, &BackupStatus),
+    whole: &BackupStatus,
+    is_whole: bool,
+) {
+    let style = facts.style;
+    let is_said_above = one.verdict > StatusVerdict::Ok && whole.summary.contains(&one.summary);
+    let head = match is_said_above {
+        true => "as above".to_owned(),
+        false => headline(one, style),
+    };
+    facts.page.blank();
+    let label = style.bold(format!("{name}:"));
+    facts.page.line(0, &format!("{label} {head}"));
+    let remedy = one.remedy.as_ref();
+    if let Some(remedy) = remedy.filter(|one| whole.remedy.as_ref() != Some(*one)) {
+        hint::add(&mut facts.page, 2, remedy);
+    }
+    match is_whole {
+        true => add_all_of_one(facts, one),
+        false => add_unusual(facts, one),
+    }
+    // The summary has it, and with its hint.
+    let is_absence = |told: &Finding| {
+        let found = one.destination.as_ref().filter(|found| !found.ready);
+        told.code == code::DESTINATION_NOT_MOUNTED
+            && found.is_some_and(|found| one.summary.contains(&found.path))
+    };
+    let unsaid = one.findings.iter();
+    let unsaid = unsaid.filter(|told| !is_said(one, told) && !is_absence(told));
+    for told in unsaid {
+        facts.page.raw(&report::finding_lines(told, style));
+    }
+}
+
 /// Everything that is known.
 fn add_all(facts: &mut Facts<'_>, status: &BackupStatus) {
     facts.add("Host", &printable(&status.host));
+    add_all_of_one(facts, status);
+}
+
+/// The same of one destination.
+fn add_all_of_one(facts: &mut Facts<'_>, status: &BackupStatus) {
     match &status.destination {
         Some(found) => add_destination(facts, status, found),
         // On a remote, as far as they are known.

@@ -378,3 +378,41 @@ fn tab_in_fish_gives_the_snapshot() {
     );
     assert!(Path::new(&config).exists());
 }
+
+#[test]
+fn destinations_are_offered_by_name_and_each_has_its_own_snapshots() {
+    let mut lab = lab();
+    fs::create_dir(lab.path("usb")).unwrap();
+    let disk = json!({
+        "type": "disk", "mountPoint": lab.path("usb"), "requireMount": false, "useRsync": false,
+        "minSpaceGB": 0,
+    });
+    lab.set("destinations.usb", disk);
+    let fourth = "2025-03-08T02:00:00+01:00";
+    lab.at(fourth, &["apply", "--only", "usb"]).expect(0);
+    let asked = ask(&lab, &["backup", "apply", "--only", ""]).stdout;
+    let usb = lab.text("usb");
+    assert!(asked.contains(&format!("usb\t{usb}\n")), "{asked}");
+    assert_eq!(
+        offered(&lab, &["backup", "plan", "--only", ""]),
+        ["local", "usb"]
+    );
+    assert_eq!(
+        offered(&lab, &["backup", "apply", "--only", "local", ""]),
+        ["usb"]
+    );
+    assert_eq!(
+        offered(&lab, &["backup", "pin", "--destination", "u"]),
+        ["usb"]
+    );
+    let on_usb = ["backup", "delete", "--destination", "usb", ""];
+    assert!(
+        offered(&lab, &on_usb).is_empty(),
+        "the newest good one stays"
+    );
+    let on_usb = ["backup", "verify", "--destination=usb", "2025"];
+    assert_eq!(offered(&lab, &on_usb), [id_of(fourth)]);
+    let path = lab.text("home/");
+    let inside = ["backup", "restore", "--destination", "usb", "latest", &path];
+    assert!(!offered(&lab, &inside).is_empty());
+}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schema::{
-    Plan,
+    Config, Plan,
     config::DestinationName,
     journal::{JournalEvent, Outcome, Status},
     plan::{
@@ -34,6 +34,8 @@ pub(super) struct Sessions {
     pub(super) state: StateDir,
     all: BTreeMap<Option<DestinationName>, Session>,
     looks: Looks,
+    /// What the plan was made from, where it is for several destinations.
+    config: Option<Config>,
 }
 
 impl Sessions {
@@ -50,7 +52,19 @@ impl Sessions {
             state: state.clone(),
             all: all.collect(),
             looks: Looks::new(state, plan),
+            config: plan
+                .is_of_several()
+                .then(|| state.config_of(&plan.run_id))
+                .flatten(),
         }
+    }
+
+    /// How a step ended, in the words in which a person configures its destination and asks for it.
+    pub(super) fn in_own_words(&self, step: &Step, mut outcome: Outcome) -> Outcome {
+        if let (Some(config), Some(name)) = (&self.config, &step.of) {
+            config.end_in_words_of(name, &mut outcome);
+        }
+        outcome
     }
 
     /// That of one destination alone.

@@ -61,6 +61,7 @@ pub(super) fn run_step(
             },
         }
     };
+    let outcome = sessions.in_own_words(step, outcome);
     let ended_at = context.clock.now();
     journal.append(&JournalEvent::StepFinished {
         step: step.id.clone(),

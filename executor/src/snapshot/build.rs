@@ -12,7 +12,7 @@ mod others;
 mod stretches;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     sync::{
         Arc, Mutex, OnceLock,
@@ -39,7 +39,7 @@ use super::{
     capability_checks,
     compared::Compared,
     jobs::{BuildJob, BuildJobResult, DirectoryNode, LinkGroup, Tally},
-    resume_journal::{self, ResumeJournal},
+    resume_journal::{self, ResumeJournal, Taken},
     start::Started,
 };
 use crate::{
@@ -90,14 +90,14 @@ pub(super) struct Built {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Brings the tree to equal the sources as the survey found them. `fresh` are the inode numbers of
-/// what the log of copied files has of this very process.
+/// Brings the tree to equal the sources as the survey found them. `fresh` is what
+/// the log of copied files has of this very process.
 pub(super) fn build_tree(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
     started: &Started,
-    (survey, fresh): (Survey, &HashSet<u64>),
+    (survey, fresh): (Survey, &Taken),
     context: Context<'_>,
 ) -> Result<Built> {
     let destination = store.destination()?.ok_or_else(|| {

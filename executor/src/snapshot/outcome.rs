@@ -41,7 +41,7 @@ pub(super) fn outcome_of_snapshot(
                 record.suspect.join("; ")
             ),
             Some(format!(
-                "look at what changed; if it is as it should be: backup accept {}",
+                "look at what changed; if it is as it should be: `backup accept {}`",
                 since.unwrap_or(record.id)
             )),
         )

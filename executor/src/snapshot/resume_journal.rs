@@ -48,7 +48,13 @@ pub(super) struct CopiedFile {
     pub(super) durable: bool,
     /// It was copied while this process watched, so that there is no doubt what it is.
     pub(super) fresh: bool,
+    /// Neither it nor its source had extended attributes then, as far as is known.
+    pub(super) is_bare: bool,
 }
+
+/// What was copied while this process watched, by the copies' inode numbers: whether neither it nor its
+/// source has extended attributes.
+pub(super) type Taken = HashMap<u64, bool>;
 
 /// The log of one unfinished snapshot.
 pub(super) struct ResumeJournal {
@@ -202,6 +208,7 @@ fn decode_record(record: &[u8]) -> Option<(u64, CopiedFile)> {
         read_from: Nanos::MIN,
         durable: false,
         fresh: false,
+        is_bare: false,
     };
     Some((u64::from_le_bytes(body[..8].try_into().ok()?), found))
 }

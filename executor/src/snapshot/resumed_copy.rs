@@ -40,7 +40,18 @@ pub(super) fn take_over_copy(
     if !worker.node()?.is_continued() {
         return Ok(None);
     }
-    let Some(trusted) = open_trusted(worker, item, new, stat)? else {
+    let Ok(Some(copy)) = new.look(&item.name) else {
+        return Ok(None);
+    };
+    if let Some(digest) = known_whole(worker, &copy, stat) {
+        let entry = Entry {
+            digest: Some(digest),
+            stored: Some(worker.build.step.id),
+            ..Entry::of(worker.path(), stat)
+        };
+        return Ok(Some(taken_over(item, entry, copy, stat)));
+    }
+    let Some(trusted) = open_trusted(worker, item, new, (&copy, stat))? else {
         return Ok(None);
     };
     let Some((source, held)) = attributes_of_both(worker, item, &trusted.file, stat) else {
@@ -72,25 +83,38 @@ pub(super) fn take_over_copy(
         return Ok(None);
     }
     worker.sync_one(|| trusted.file.sync_all())?;
+    Ok(Some(taken_over(item, entry, copy, stat)))
+}
+
+/// The digest of a copy that was seen to have all that its source has, a moment ago and by this process: it
+/// need not be opened.
+fn known_whole(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> Option<Digest> {
+    let found = worker.build.copied_before(stat, copy)?;
+    let is_whole = found.fresh
+        && found.is_bare
+        && (copy.kind, copy.nlink) == (Kind::File, 1)
+        && has_metadata(worker, copy, stat);
+    (is_whole && !worker.build.one_by_one).then_some(found.digest)
+}
+
+fn taken_over(item: &BuildItem, entry: Entry, copy: Stat, stat: &Stat) -> Stored {
     let basis = item.basis.as_ref().and_then(|basis| basis.digest);
-    Ok(Some(Stored {
+    Stored {
         unchanged: entry.digest == basis,
         entry,
         how: StorageMethod::Copied,
         copy,
         inode: (stat.dev, stat.ino),
-    }))
+    }
 }
 
 fn open_trusted(
     worker: &mut Worker<'_>,
     item: &BuildItem,
     new: &Dir,
-    stat: &Stat,
+    (copy, stat): (&Stat, &Stat),
 ) -> Result<Option<Trusted>> {
-    let Ok(Some(copy)) = new.look(&item.name) else {
-        return Ok(None);
-    };
+    let copy = *copy;
     if copy.kind != Kind::File {
         return Ok(None);
     }

@@ -158,6 +158,7 @@ impl StateDir {
             [
                 inspect_file::<Destinations>(state, DESTINATIONS),
                 inspect_file::<Health>(state, HEALTH),
+                inspect_file::<Drill>(state, DRILL),
                 inspect_file::<Tries>(state, TRIES),
             ]
         };

@@ -130,6 +130,25 @@ pub fn with_listed(status: BackupStatus, list: &SnapshotList) -> BackupStatus {
     status
 }
 
+/// The status of a destination that cannot be looked at, as the first of the findings says: whatever the runs
+/// tell of it, that is what a person should look at.
+#[must_use]
+pub fn build_unseen_status(config: &Config, facts: StatusFacts<'_>) -> BackupStatus {
+    let fault = facts.findings.first().cloned();
+    let mut status = build_status(config, facts);
+    if let Some(fault) = fault {
+        status.verdict = status.verdict.max(StatusVerdict::Warning);
+        let age = status.last_good.as_ref().map(|good| good.age_seconds);
+        let age = age.map_or_else(String::new, |age| {
+            let age = schema::amount::age(TimeDelta::seconds(age));
+            format!("; last backup {age}")
+        });
+        status.summary = format!("{}{age}", fault.message);
+        status.remedy = fault.hint;
+    }
+    status
+}
+
 /// The newest backup that counts: where local snapshots are not enabled, the newest copy in the cloud.
 fn last_good(
     config: &Config,

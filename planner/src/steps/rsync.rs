@@ -9,10 +9,16 @@ use schema::{
     escape,
     inventory::{Presence, SourceState},
     pattern::Excludes,
-    rsync::{DESTINATION, RsyncCall, RsyncPlan, SOURCE, SPARSE, exclude_argument},
+    rsync::{
+        DESTINATION, LIST, LIST_FORM, LISTED_AT_ONCE, RsyncCall, RsyncPlan, SOURCE, SPARSE,
+        exclude_argument,
+    },
 };
 
 use crate::facts::Facts;
+
+/// Entries of a source that rsync may list at once: it keeps some hundred bytes of each.
+const MOST_LISTED_AT_ONCE: u64 = 500_000;
 
 /// How rsync is called for all sources that were found.
 pub(super) fn calls(facts: &Facts<'_>) -> RsyncPlan {
@@ -42,9 +48,13 @@ fn call(facts: &Facts<'_>, source: &SourceState, number: usize) -> RsyncCall {
         let id = facts.id;
         arguments.extend([
             "--recursive".to_owned(),
-            format!("--files-from={up}snapshots/{id}/{list}"),
-            "--from0".to_owned(),
+            format!("{LIST}{up}snapshots/{id}/{list}"),
+            LIST_FORM.to_owned(),
         ]);
+        // Folder by folder its processes wait for each other's lists, a tenth of its time.
+        if source.scan.entries <= MOST_LISTED_AT_ONCE {
+            arguments.push(LISTED_AT_ONCE.to_owned());
+        }
         arguments.extend(excludes(facts, source));
     }
     // The source's own name is never a pattern's business, nor can it be taken for an option.

@@ -11,6 +11,7 @@ mod notifications;
 mod policy;
 pub(crate) mod text;
 mod view;
+mod words;
 
 pub use cloud::{Cloud, ProtonDrive, Provider, SyncMode};
 pub use destinations::{
@@ -23,6 +24,7 @@ pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, 
 pub use policy::Policy;
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
 pub use view::RemoteOptions;
+pub use words::{VERBS_OF_ONE, may_name_destination, retention_in_words_of};
 
 use std::collections::BTreeMap;
 

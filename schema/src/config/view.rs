@@ -55,6 +55,24 @@ impl Config {
         names
     }
 
+    /// The name of `local`, or of `cloud` where that alone is used; none where neither is.
+    #[must_use]
+    pub fn base_name(&self) -> Option<DestinationName> {
+        match (self.local.enable, self.cloud.enable) {
+            (true, _) => Some(DestinationName::new(DestinationName::LOCAL)),
+            (false, true) => Some(DestinationName::new(DestinationName::CLOUD)),
+            (false, false) => None,
+        }
+    }
+
+    /// The disk that is meant where none is named and `local` is not used: the only one.
+    #[must_use]
+    pub fn only_disk(&self) -> Option<DestinationName> {
+        let mut disks = self.named(DestinationKind::Disk);
+        let only = disks.next().filter(|_| !self.local.enable)?;
+        disks.next().is_none().then_some(only)
+    }
+
     /// The names of the destinations that are used and have no section of their own, in the order of a run.
     #[must_use]
     pub fn chains(&self) -> Vec<DestinationName> {
@@ -82,10 +100,14 @@ impl Config {
             DestinationKind::Disk => Cloud::default(),
             DestinationKind::Remote => remote_of(destination),
         };
+        let mut monitoring = base.monitoring.clone();
+        // Trial restores by a timer are of `local`, or of the disk that is there in its place.
+        monitoring.drill.enable &= self.only_disk().as_ref() == Some(name);
         Some(Self {
             local,
             cloud,
             schedule,
+            monitoring,
             proton_drive: Default::default(),
             ..base
         })
@@ -160,44 +182,6 @@ impl Config {
             true => format!("destinations.{name}.{key}{rest}"),
             false => path.to_owned(),
         }
-    }
-
-    /// The section in which this destination has what stands in that one of its view.
-    fn section_of(&self, name: &DestinationName, section: &str) -> Option<String> {
-        let destination = self.destinations.get(name)?;
-        let own = match destination.kind {
-            DestinationKind::Disk => DestinationName::LOCAL,
-            DestinationKind::Remote => DestinationName::CLOUD,
-        };
-        (section == own).then(|| format!("destinations.{name}"))
-    }
-
-    /// A text that names keys of the view of this destination, with the keys that a person writes.
-    #[must_use]
-    pub fn in_words_of(&self, name: &DestinationName, text: &str) -> String {
-        let is_key = |one: char| one.is_ascii_alphanumeric() || one == '.';
-        let before = |one: char| is_key(one) || matches!(one, '/' | '-' | '_' | '\\');
-        let mut words = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = ["local.", "cloud.", "schedule."]
-            .iter()
-            .filter_map(|section| rest.find(section))
-            .min()
-        {
-            let (head, tail) = rest.split_at(at);
-            words.push_str(head);
-            let end = tail.find(|one: char| !is_key(one)).unwrap_or(tail.len());
-            let path = tail.get(..end).unwrap_or_default().trim_end_matches('.');
-            let inside = words.chars().next_back().is_some_and(before);
-            rest = tail.get(path.len()..).unwrap_or_default();
-            let whole = rest.starts_with(".*");
-            match self.section_of(name, path).filter(|_| whole) {
-                _ if inside => words.push_str(path),
-                Some(section) => words.push_str(&section),
-                None => words.push_str(&self.path_of(name, path)),
-            }
-        }
-        words + rest
     }
 }
 
@@ -383,26 +367,5 @@ mod tests {
         assert_eq!(path("usb", "schedule.onlyOnAC"), "schedule.onlyOnAC");
         assert_eq!(path("local", "local.keepDaily"), "local.keepDaily");
         assert_eq!(path("usb", "hostname"), "hostname");
-    }
-
-    #[test]
-    fn words_name_keys_as_they_are_written_and_leave_paths_alone() {
-        let config = config();
-        let words = |text: &str| config.in_words_of(&DestinationName::new("usb"), text);
-        assert_eq!(
-            words(
-                "set `local.ifAbsent` to \"defer\", or mount /srv/local.sources (local.mountPoint)."
-            ),
-            "set `destinations.usb.ifAbsent` to \"defer\", or mount /srv/local.sources \
-             (destinations.usb.mountPoint)."
-        );
-        assert_eq!(
-            words("see `local.enable`."),
-            "see `destinations.usb.enable`."
-        );
-        assert_eq!(words("about local. Things"), "about local. Things");
-        assert_eq!(words("as local.* says"), "as destinations.usb.* says");
-        assert_eq!(words("as cloud.* says"), "as cloud.* says");
-        assert_eq!(words("local.oneFileSystem"), "local.oneFileSystem");
     }
 }

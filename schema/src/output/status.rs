@@ -81,7 +81,7 @@ pub struct BackupStatus {
     /// How many copies there are of each list of sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<Copies>,
-    /// How each named destination stands by itself; verdict and summary are of the whole.
+    /// How each of several destinations stands by itself; verdict, summary and remedy are of the whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub destinations: BTreeMap<DestinationName, Self>,
 }

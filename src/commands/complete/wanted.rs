@@ -28,8 +28,10 @@ pub(super) enum Wanted {
     OldHost,
     /// When backups run.
     Schedule,
-    /// The name of a destination.
-    Destination,
+    /// A destination, but none of these.
+    Destination(Vec<String>),
+    /// A disk or a remote, whose snapshots a verb works on.
+    Holder,
 }
 
 /// A question, and where its answer is looked for.
@@ -43,7 +45,7 @@ pub(super) struct Question {
     pub(super) config: Option<OsString>,
     pub(super) state_dir: Option<OsString>,
     /// The destination that was named.
-    pub(super) destination: Option<OsString>,
+    pub(super) destination: Option<String>,
 }
 
 /// Reads the words of a line, from the program's name to the word at the cursor; none where nothing belongs
@@ -72,25 +74,27 @@ pub(super) fn read_question(words: &[OsString]) -> Option<Question> {
         },
     };
     let wanted = match option {
-        Some(option) => wanted_of_option(&option.id),
+        Some(option) => wanted_of_option(&option),
         None => wanted_at(&line),
     }?;
-    let value = |id: &str| line.values.get(id).cloned();
+    let value = |id: &str| line.values.get(id).and_then(|all| all.last()).cloned();
+    let destination = value("destination").and_then(|name| name.into_string().ok());
     Some(Question {
         wanted,
         typed: typed.to_owned(),
         before: before.to_owned(),
         config: value("config"),
         state_dir: value("state_dir"),
-        destination: value("destination"),
+        destination,
     })
 }
 
-fn wanted_of_option(id: &str) -> Option<Wanted> {
-    match id {
+fn wanted_of_option(option: &OpenOption) -> Option<Wanted> {
+    match option.id.as_str() {
+        "only" => Some(Wanted::Destination(option.given.clone())),
+        "destination" => Some(Wanted::Holder),
         "take_over" => Some(Wanted::OldHost),
         "schedule" => Some(Wanted::Schedule),
-        "destination" | "only" => Some(Wanted::Destination),
         _ => None,
     }
 }
@@ -136,6 +140,10 @@ struct OpenOption {
     id: String,
     /// Whether it cannot be without one.
     is_needed: bool,
+    /// Whether it takes several.
+    takes_more: bool,
+    /// The values that it has.
+    given: Vec<String>,
 }
 
 /// What was read of a line.
@@ -144,7 +152,7 @@ struct Line<'a> {
     verb: Option<&'a Command>,
     /// Ids of the options that were given.
     seen: Vec<String>,
-    values: BTreeMap<String, OsString>,
+    values: BTreeMap<String, Vec<OsString>>,
     positionals: Vec<String>,
     /// The option whose value may come next.
     pending: Option<OpenOption>,
@@ -176,7 +184,16 @@ impl<'a> Line<'a> {
         if let Some(option) = self.pending.take()
             && (option.is_needed || !looks_like_option)
         {
-            self.values.insert(option.id, word.to_owned());
+            self.keep_value(&option.id, word);
+            self.pending = option.takes_more.then(|| OpenOption {
+                is_needed: false,
+                given: option
+                    .given
+                    .into_iter()
+                    .chain([text.into_owned()])
+                    .collect(),
+                ..option
+            });
             return Some(());
         }
         if looks_like_option {
@@ -210,11 +227,16 @@ impl<'a> Line<'a> {
         let id = arg.get_id().to_string();
         self.seen.push(id.clone());
         if text.contains('=') {
-            self.values.insert(id, value.into());
+            self.keep_value(&id, OsStr::new(value));
         } else {
             self.pending = self.option(name);
         }
         Some(())
+    }
+
+    fn keep_value(&mut self, id: &str, value: &OsStr) {
+        let values = self.values.entry(id.to_owned()).or_default();
+        values.push(value.to_owned());
     }
 
     /// The option of this name, if it takes a value.
@@ -224,6 +246,8 @@ impl<'a> Line<'a> {
         number.takes_values().then(|| OpenOption {
             id: arg.get_id().to_string(),
             is_needed: number.min_values() > 0,
+            takes_more: number.max_values() > 1,
+            given: Vec::new(),
         })
     }
 
@@ -280,10 +304,20 @@ mod tests {
             ("backup init --take-over ", Some(Wanted::OldHost)),
             ("backup init --take-over=at", Some(Wanted::OldHost)),
             ("backup simulate --schedule ", Some(Wanted::Schedule)),
-            ("backup list --destination ", Some(Wanted::Destination)),
-            ("backup restore --destination=b", Some(Wanted::Destination)),
-            ("backup apply --only ", Some(Wanted::Destination)),
-            ("backup pin --destination b2 ", snapshot(Purpose::Pin)),
+            (
+                "backup apply --only ",
+                Some(Wanted::Destination(Vec::new())),
+            ),
+            (
+                "backup plan --only=u",
+                Some(Wanted::Destination(Vec::new())),
+            ),
+            (
+                "backup apply --only nas u",
+                Some(Wanted::Destination(vec!["nas".to_owned()])),
+            ),
+            ("backup pin --destination ", Some(Wanted::Holder)),
+            ("backup pin --destination usb ", snapshot(Purpose::Pin)),
         ] {
             assert_eq!(wanted(line), expected, "{line}");
         }
@@ -327,6 +361,10 @@ mod tests {
             assert_eq!(question.config.as_deref(), Some(OsStr::new("/a.json")));
             assert_eq!(question.typed, "la");
             assert_eq!(question.state_dir.is_some(), line.contains("/s"));
+        }
+        for line in ["restore --destination usb ", "restore --destination=usb "] {
+            let question = ask(&format!("backup {line}")).unwrap();
+            assert_eq!(question.destination.as_deref(), Some("usb"));
         }
         let question = ask("backup init --take-over=at").unwrap();
         assert_eq!(

@@ -211,7 +211,7 @@ impl Operation<'_> {
             let end = match rest {
                 Err(error) => match error.kind.step_status() {
                     None => return Err(error),
-                    Some(status) => error.into_outcome(status),
+                    Some(status) => view.engine.error_in_own_words(error).into_outcome(status),
                 },
                 Ok(RestOfChain::GoesOn) => {
                     parting.does_something = true;

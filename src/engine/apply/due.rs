@@ -172,8 +172,7 @@ impl Operation<'_> {
         finding: &mut Finding,
     ) {
         if let Some(name) = of {
-            self.engine
-                .tell_in_words_of(name, std::slice::from_mut(finding));
+            self.engine.config.tell_in_words_of(name, finding);
         }
     }
 
@@ -186,7 +185,9 @@ impl Operation<'_> {
         }
         let destination = self.look_at_destination()?;
         self.release_view(&destination);
-        Ok(planner::destination_absence(config, &destination))
+        let mut absence = planner::destination_absence(config, &destination);
+        self.engine.tell_in_own_words(&mut absence);
+        Ok(absence)
     }
 
     /// Counts a run that a timer begins, before it leaves any trace: so that one that dies each time

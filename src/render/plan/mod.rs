@@ -10,7 +10,8 @@ mod short;
 mod steps;
 
 use schema::{
-    Inventory, Plan, Severity,
+    Finding, Inventory, Plan, Severity,
+    config::DestinationName,
     inventory::DestinationState,
     plan::{Action, Deletion},
 };
@@ -20,7 +21,7 @@ use super::{
     page::{Page, configured_path, unbroken},
     report, several,
 };
-use crate::style::Style;
+use crate::style::{Style, printable};
 
 /// The plan of a backup as it is shown before it runs: what matters of it, or all of it. Other plans are
 /// shown whole.
@@ -39,37 +40,49 @@ pub(crate) fn backup_plan(
     }
 }
 
-/// The plan of deletions that a person asks for: what goes and why, or all of it.
+/// The plan of deletions that a person asks for: what goes and why, or all of it. Where there are several
+/// destinations, `place` is the name of this one and the folder there.
 pub(crate) fn deletion_plan(
     plan: &Plan,
     inventory: &Inventory,
+    place: Option<&(DestinationName, String)>,
     is_whole: bool,
     style: &Style,
 ) -> String {
-    if is_whole {
-        return plan_page(plan, inventory, style);
+    let mut page = Page::default();
+    if let Some((name, folder)) = place {
+        let folder = unbroken(&printable(folder));
+        page.line(0, &format!("On {} ({folder}):", style.bold(name.as_str())));
     }
-    short::deletion_page(plan, inventory, style)
+    page.tell_of(place.map(|(name, _)| name));
+    match is_whole {
+        true => add_plan(&mut page, plan, inventory, style),
+        false => short::add_deletions(&mut page, plan, inventory, style),
+    }
+    page.into_string()
 }
 
 /// The whole plan, made from this inventory.
 fn plan_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
     let mut page = Page::default();
-    add_header(&mut page, plan, inventory, style);
-    add_steps(&mut page, plan, inventory, style);
-    add_findings(&mut page, plan, style);
-    page.blank();
-    page.line(0, &describe_total(plan, style));
+    add_plan(&mut page, plan, inventory, style);
     page.into_string()
 }
 
-/// The part of a plan for several destinations that is about one; what was noticed of the base is told
-/// with what was noticed of the run.
+fn add_plan(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
+    add_header(page, plan, inventory, style);
+    add_steps(page, plan, inventory, style);
+    add_findings(page, &plan.findings, style);
+    page.blank();
+    page.line(0, &describe_total(plan, style));
+}
+
+/// The part of a plan for several destinations that is about one.
 pub(super) fn add_section(
     page: &mut Page,
     plan: &Plan,
     inventory: &Inventory,
-    (is_base, is_whole): (bool, bool),
+    is_whole: bool,
     style: &Style,
 ) {
     add_place(page, plan, inventory);
@@ -78,10 +91,8 @@ pub(super) fn add_section(
     } else {
         short::add_steps(page, plan, inventory, style);
     }
-    if !is_base {
-        add_findings(page, plan, style);
-    }
-    if let Some(nothing) = describe_nothing(plan, style) {
+    add_findings(page, &plan.findings, style);
+    if let Some(nothing) = describe_nothing(plan, Where::There, style) {
         page.line(0, &nothing);
     } else if is_whole {
         page.blank();
@@ -123,16 +134,16 @@ fn add_steps(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style)
 }
 
 /// Adds what was noticed, from notes to refusals, so that what stops the run stands where reading ends.
-pub(super) fn add_findings(page: &mut Page, plan: &Plan, style: &Style) {
+pub(super) fn add_findings(page: &mut Page, findings: &[Finding], style: &Style) {
     for severity in [
         Severity::Note,
         Severity::Warning,
         Severity::Deferral,
         Severity::Refusal,
     ] {
-        let of_it = |finding: &&schema::Finding| finding.severity == severity;
+        let of_it = |finding: &&Finding| finding.severity == severity;
         page.blank();
-        for told in plan.findings.iter().filter(of_it) {
+        for told in findings.iter().filter(of_it) {
             page.raw(&report::finding_lines(told, style));
         }
     }
@@ -196,16 +207,29 @@ fn describe_destination(destination: &DestinationState, host: &str) -> String {
     )
 }
 
+/// Where a plan changes something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    /// Nowhere else than where it says.
+    Anywhere,
+    /// At one of several destinations.
+    There,
+}
+
 /// That nothing will change, if so.
-fn describe_nothing(plan: &Plan, style: &Style) -> Option<String> {
+fn describe_nothing(plan: &Plan, place: Where, style: &Style) -> Option<String> {
+    let there = match place {
+        Where::Anywhere => "",
+        Where::There => " there",
+    };
     match plan.severity() {
         Some(Severity::Refusal) => {
             let refused = style.red(style.bold("Refused:"));
-            Some(format!("{refused} nothing will change."))
+            Some(format!("{refused} nothing will change{there}."))
         }
         Some(Severity::Deferral) => {
             let deferred = style.yellow(style.bold("Deferred:"));
-            Some(format!("{deferred} nothing will change now."))
+            Some(format!("{deferred} nothing will change{there} now."))
         }
         _ => (!plan.does_something()).then(|| style.bold("Nothing to do.")),
     }
@@ -213,7 +237,7 @@ fn describe_nothing(plan: &Plan, style: &Style) -> Option<String> {
 
 /// The last line: what it comes to, or that nothing will change.
 fn describe_total(plan: &Plan, style: &Style) -> String {
-    if let Some(nothing) = describe_nothing(plan, style) {
+    if let Some(nothing) = describe_nothing(plan, Where::Anywhere, style) {
         return nothing;
     }
     let mut parts = Vec::new();

@@ -9,8 +9,8 @@ use schema::{
 };
 
 use super::{
-    add_findings, add_header, cloud, describe_nothing, describe_total, lines::add_verb, rotation,
-    steps,
+    Where, add_findings, add_header, cloud, describe_nothing, describe_total, lines::add_verb,
+    rotation, steps,
 };
 use crate::{
     render::{
@@ -51,9 +51,9 @@ pub(super) fn short_page(plan: &Plan, inventory: &Inventory, style: &Style) -> S
     page.blank();
     add_steps(&mut page, plan, inventory, style);
     page.blank();
-    add_findings(&mut page, plan, style);
+    add_findings(&mut page, &plan.findings, style);
     page.blank();
-    let end = describe_nothing(plan, style).unwrap_or_else(|| describe_rest(plan));
+    let end = describe_nothing(plan, Where::Anywhere, style).unwrap_or_else(|| describe_rest(plan));
     page.line(0, &end);
     page.into_string()
 }
@@ -66,24 +66,24 @@ pub(super) fn add_steps(page: &mut Page, plan: &Plan, inventory: &Inventory, sty
 }
 
 /// What goes by a plan that a person asks for and why, made from this inventory, and what stays.
-pub(super) fn deletion_page(plan: &Plan, inventory: &Inventory, style: &Style) -> String {
-    let mut page = Page::default();
+pub(super) fn add_deletions(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     for step in &plan.steps {
-        add_what_matters(&mut page, &step.action, plan, inventory, style);
+        add_what_matters(page, &step.action, plan, inventory, style);
     }
     page.blank();
-    add_findings(&mut page, plan, style);
+    add_findings(page, &plan.findings, style);
     page.blank();
-    let end = describe_nothing(plan, style).unwrap_or_else(|| match plan.totals.deletions {
-        // What one comes to stands beside it.
-        1 => {
-            let kept = amount::plural(plan.totals.kept, "snapshot stays", "snapshots stay");
-            format!("{kept}.")
+    let end = describe_nothing(plan, Where::Anywhere, style).unwrap_or_else(|| {
+        match plan.totals.deletions {
+            // What one comes to stands beside it.
+            1 => {
+                let kept = amount::plural(plan.totals.kept, "snapshot stays", "snapshots stay");
+                format!("{kept}.")
+            }
+            _ => describe_total(plan, style),
         }
-        _ => describe_total(plan, style),
     });
     page.line(0, &end);
-    page.into_string()
 }
 
 /// The last line: how much the whole plan tells besides.

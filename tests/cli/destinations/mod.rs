@@ -4,6 +4,7 @@ mod continued;
 mod held_up;
 mod told;
 mod verbs;
+mod words;
 
 use std::{fs, path::PathBuf};
 

@@ -146,3 +146,125 @@ fn damage_of_a_named_disk_is_known_to_runs_and_to_verbs_alike() {
     assert!(lab.path("state/verified.json").exists());
     assert!(!lab.path("state/destinations/usb/verified.json").exists());
 }
+
+#[test]
+fn each_verb_of_one_looks_at_the_disk_that_is_named() {
+    let lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    let only_there = lab.text("home/ann/usb only.txt");
+    lab.write("home/ann/usb only.txt", "x");
+    lab.at(SECOND, &["apply", "--only", "usb"]).expect(0);
+    let (first, second) = (id_of(FIRST), id_of(SECOND));
+    let on = |name: &str, words: &[&str]| lab.run(&[words, &["--destination", name]].concat());
+    on("usb", &["find", "usb only.txt"]).expect(0).says(&second);
+    let none = on("nas", &["find", "usb only.txt"]);
+    assert!(!none.all().contains(&second), "{none}");
+    on("usb", &["diff", &first, "latest"])
+        .expect(0)
+        .says(&only_there);
+    on("nas", &["diff", &second, "now"]).expect(4);
+    on("nas", &["diff", "latest", "now"])
+        .expect(0)
+        .says(&only_there);
+    for verb in ["pin", "unpin", "accept"] {
+        on("usb", &[verb, &second]).expect(0);
+        on("nas", &[verb, &second]).expect(4);
+    }
+    on("usb", &["simulate", "--days", "3"])
+        .expect(0)
+        .says("Keeping");
+    on("usb", &["drill", "--dry-run"]).expect(0).says(&second);
+    on("usb", &["view", "--dry-run"]).expect(0).says("/usb/");
+    on("usb", &["prune", "--dry-run"]).expect(0).says("On usb");
+    on("usb", &["restore", "--list"]).expect(0).says(&second);
+    // What another tool left is adopted where it stands.
+    lab.write(
+        &format!(
+            "nas/{}/weekly/2025-01-05{}",
+            crate::lab::HOST,
+            lab.text("home/old.txt")
+        ),
+        "old",
+    );
+    on("nas", &["adopt", "--dry-run"])
+        .expect(0)
+        .says("2025-01-05");
+    on("usb", &["adopt", "--dry-run"]).expect_one_of(&[0, 4]);
+}
+
+#[test]
+fn a_comparison_with_the_sources_enters_no_disk() {
+    let mut lab = lab();
+    for name in ["nas", "usb"] {
+        let at = format!("home/{name}");
+        fs::create_dir(lab.path(&at)).unwrap();
+        lab.set(&format!("destinations.{name}.mountPoint"), lab.text(&at));
+    }
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.write("home/ann/new.txt", "new\n");
+    let diff = lab.run(&["diff", "--destination", "usb", "latest", "now"]);
+    let diff = diff.expect(0).says("new.txt");
+    assert!(!diff.stdout.contains(crate::lab::HOST), "{diff}");
+}
+
+#[test]
+fn a_name_that_means_no_disk_is_refused() {
+    let mut lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.run(&["list", "--destination", "cloud"])
+        .expect(2)
+        .hints("`backup restore --from cloud`");
+    lab.run(&["verify", "--destination", "cloud"]).expect(2);
+    for arguments in [
+        &[
+            "restore",
+            "--from",
+            "cloud",
+            "--destination",
+            "usb",
+            "latest",
+            "/a",
+            "b",
+        ][..],
+        &["verify", "--cloud", "--destination", "usb"],
+    ] {
+        lab.run(arguments).expect(2).says("name two places");
+    }
+    lab.at(SECOND, &["apply", "--only", "cloud"])
+        .expect(2)
+        .says("cloud.enable is false");
+    lab.set("local.enable", false);
+    lab.at(SECOND, &["apply", "--only", "local"])
+        .expect(2)
+        .says("local.enable is false");
+    lab.at(SECOND, &["plan", "--only", "local", "usb"])
+        .expect(2);
+    lab.run(&["restore", "latest", "/a", "b"])
+        .expect(4)
+        .hints("--destination nas, or usb");
+}
+
+#[test]
+fn the_only_disk_need_not_be_named() {
+    let mut lab = lab();
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.set("local.enable", false);
+    lab.set("destinations.nas.enable", false);
+    lab.at(SECOND, &["apply"]).expect(0);
+    let (home, target) = (lab.text("home"), lab.text("restored"));
+    lab.run(&["restore", "latest", &home, &target]).expect(0);
+    assert_eq!(
+        contents_below(&lab.path("restored")),
+        contents_below(&lab.path("home"))
+    );
+    lab.run(&["verify", "--all"]).expect(0);
+    lab.run(&["pin", &id_of(FIRST)]).expect(0);
+    lab.run(&["find", "letter.txt"])
+        .expect(0)
+        .says(&id_of(SECOND));
+    // Its name is in what is said of it.
+    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
+    lab.run(&["verify"])
+        .expect(4)
+        .says("destinations.usb.mountPoint");
+}

@@ -4,6 +4,7 @@
 mod interrupted;
 mod outcome;
 mod same;
+mod taken_over;
 mod versions;
 
 use std::{

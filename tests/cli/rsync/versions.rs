@@ -4,8 +4,8 @@ use std::{fs, process::Command};
 
 use serde_json::Value;
 
-use super::{FIRST, lab, real, rest, with_script};
-use crate::lab::{finding_codes, plan_action, run_command};
+use super::{FIRST, SECOND, lab, real, rest, run_with_script, with_script};
+use crate::lab::{contents_below, finding_codes, plan_action, run_command};
 
 #[test]
 fn an_rsync_that_is_missing_old_or_something_else_is_refused() {
@@ -93,4 +93,27 @@ fn nothing_in_the_environment_or_the_home_folder_changes_what_rsync_does() {
     names.sort_unstable();
     assert_eq!(names, ["BACKUP_DESTINATION", "LC_ALL", "PATH"]);
     assert!(environment.contains("LC_ALL=C\n"));
+}
+
+#[test]
+fn where_all_of_a_source_is_new_rsync_gets_no_list() {
+    let Some(lab) = lab() else { return };
+    lab.write("home/below/one", "one");
+    rest();
+    let keep = "printf '%s\\n' \"$@\" > \"$lab/arguments\"; exec \"$real\" \"$@\"";
+    let of_list = || {
+        let arguments = fs::read_to_string(lab.path("arguments")).unwrap();
+        let of_list = |one: &&str| one.starts_with("--files-from=") || *one == "--from0";
+        assert!(arguments.lines().any(|one| one == "--recursive"));
+        assert!(arguments.lines().any(|one| one == "--no-inc-recursive"));
+        arguments.lines().filter(of_list).count()
+    };
+    run_with_script(&lab, keep, FIRST).expect(0);
+    assert_eq!(of_list(), 0);
+    lab.write("home/below/two", "two");
+    rest();
+    run_with_script(&lab, keep, SECOND).expect(0);
+    assert_eq!(of_list(), 2);
+    let kept = contents_below(&lab.inside("latest", "home"));
+    assert_eq!(kept, contents_below(&lab.path("home")));
 }

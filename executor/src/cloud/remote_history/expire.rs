@@ -235,7 +235,10 @@ impl HistoryRemote<'_> {
             return Ok(Swept::default());
         }
         // What decides what is deleted is read as it was written.
-        let fetched = self.forget_damaged()?.then(|| self.refresh()).transpose()?;
+        let fetched = self
+            .forget_damaged(&|_| true)?
+            .then(|| self.refresh())
+            .transpose()?;
         let known = fetched.as_ref().unwrap_or(known);
         let manifests = self.expired_manifests(listing)?;
         let unneeded = match known.damaged.first() {

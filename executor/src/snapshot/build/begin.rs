@@ -1,11 +1,7 @@
 //! What a build begins with: the log of copied files, the manifests of the basis and of the new tree, and
 //! the tree's own folder.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use schema::{StoredPath, StoredPathBuf, plan::Basis};
 
@@ -18,7 +14,7 @@ use crate::{
         build_context::BuildContext,
         compared::Compared,
         jobs::{BuildJob, DirectoryNode, FolderMetadata, Tally},
-        resume_journal::{CopiedFile, ResumeJournal},
+        resume_journal::{CopiedFile, ResumeJournal, Taken},
         start::Started,
     },
     store::Store,
@@ -31,15 +27,16 @@ pub(super) fn open_log(
     store: &Store,
     started: &Started,
     read_from: Nanos,
-    fresh: &HashSet<u64>,
+    fresh: &Taken,
 ) -> Result<(ResumeJournal, HashMap<u64, CopiedFile>)> {
     let (mut log, mut copied) = ResumeJournal::open(&started.records)
         .map_err(|error| store.io("open", "the log of copied files", error))?;
     log.begin_run(read_from)
         .map_err(|error| store.io("write", "the log of copied files", error))?;
-    for inode in fresh {
+    for (inode, is_bare) in fresh {
         if let Some(found) = copied.get_mut(inode) {
             found.fresh = true;
+            found.is_bare = *is_bare;
         }
     }
     Ok((log, copied))

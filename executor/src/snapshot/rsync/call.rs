@@ -9,11 +9,13 @@ use std::{
 };
 
 use rustix::io::Errno;
-use schema::{FailureCode, plan::SnapshotStep, rsync::RsyncPlan};
+use schema::{FailureCode, plan::SnapshotStep, record::Capabilities, rsync::RsyncPlan};
 
 use super::{
-    adopter::{Adopter, Sides},
+    adopter::Adopter,
     listener::{RsyncListener, Tally, say_left_to_engine},
+    reader::{Reader, Sides},
+    readers::{Readers, Shared},
 };
 use crate::{
     error::{Error, Result, system_reason},
@@ -45,6 +47,8 @@ pub(super) struct Call<'a> {
     pub(super) step: &'a SnapshotStep,
     pub(super) rsync: &'a RsyncPlan,
     pub(super) destination_id: &'a str,
+    /// What the destination can hold.
+    pub(super) can: &'a Capabilities,
     pub(super) context: Context<'a>,
 }
 
@@ -57,13 +61,29 @@ impl Call<'_> {
     pub(super) fn run(
         &self,
         arguments: &[OsString],
-        sides: &mut Sides,
+        sides: &Sides,
         adopter: &mut Adopter<'_>,
         tally: &mut Tally,
     ) -> Result<Option<RsyncExit>> {
-        let Some(mut child) = self.start(arguments, sides)? else {
+        let Some(child) = self.start(arguments, sides)? else {
             return Ok(None);
         };
+        let (jobs, shared) = Shared::new(sides);
+        std::thread::scope(|scope| {
+            let readers = Readers::start(scope, &shared, jobs, self.context.threads);
+            self.follow(child, sides, readers, adopter, tally)
+        })
+    }
+
+    /// Follows rsync to its end.
+    fn follow(
+        &self,
+        mut child: ChildGroup,
+        sides: &Sides,
+        readers: Option<Readers<'_>>,
+        adopter: &mut Adopter<'_>,
+        tally: &mut Tally,
+    ) -> Result<Option<RsyncExit>> {
         let lines = match child.lines(LineEnd::NewlineOrReturn) {
             Ok(lines) => lines,
             Err(error) => {
@@ -74,8 +94,9 @@ impl Call<'_> {
             }
         };
         let mut stall = WaitingStall::new(is_local(sides), is_hollow);
+        let by = (readers, Reader::new(sides));
         let mut listener =
-            RsyncListener::new(self.store, self.step, self.context, sides, adopter, tally);
+            RsyncListener::new(self.store, self.step, self.context, by, adopter, tally);
         let limits = Limits::until(None)
             .stopped_by(self.context.stop)
             .unless_stalled(&mut stall);

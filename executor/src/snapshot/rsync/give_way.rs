@@ -6,14 +6,17 @@
 use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _};
 
 use rustix::io::Errno;
-use schema::{StoredPath, StoredPathBuf, plan::SnapshotStep, rsync::RsyncCall};
+use schema::{StoredPath, StoredPathBuf, plan::SnapshotStep};
 
-use super::list::{self, Choice};
+use super::{
+    Job,
+    list::{self, Choice},
+};
 use crate::{
     error::{Error, Result},
     snapshot::{inherit::is_clone, start::Started},
     store::Store,
-    survey::{FoundSource, Survey},
+    survey::Survey,
     sys::{Dir, Kind},
 };
 
@@ -22,7 +25,7 @@ pub(super) fn clear_changed_files(
     store: &Store,
     step: &SnapshotStep,
     started: &Started,
-    jobs: &[(&RsyncCall, &FoundSource)],
+    jobs: &[Job<'_>],
     survey: &Survey,
     choice: Choice<'_>,
 ) -> Result<()> {
@@ -32,7 +35,7 @@ pub(super) fn clear_changed_files(
     let basis = store
         .snapshot(basis.home, basis.id)
         .map_err(Error::of_basis_tree)?;
-    for (call, found) in jobs {
+    for Job { call, found, .. } in jobs {
         let source = call.source.as_stored();
         let mut last: Option<(StoredPathBuf, Option<(Dir, Dir)>)> = None;
         let mut each = |below: &[u8]| -> io::Result<()> {

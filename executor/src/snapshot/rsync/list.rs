@@ -49,6 +49,8 @@ pub(super) struct ToCopy {
     pub(super) files: u64,
     /// Their bytes, holes included, as the survey found them.
     pub(super) bytes: u64,
+    /// All that is in the source is to be copied.
+    pub(super) is_all: bool,
 }
 
 /// What rsync can be given.
@@ -71,6 +73,8 @@ struct Lister<'a> {
     stack: Vec<Frame>,
     /// Bytes of the files that were listed.
     bytes: u64,
+    /// The source itself was listed.
+    is_all: bool,
 }
 
 /// Lists what is to be copied of one source, whose record is read to its end; gives how much it is.
@@ -118,6 +122,7 @@ fn go_through(
         path: Vec::new(),
         stack: Vec::new(),
         bytes: 0,
+        is_all: false,
     };
     let mut files = 0;
     while let Some((name, met)) = record.next_met()? {
@@ -161,6 +166,7 @@ fn go_through(
     Ok(ToCopy {
         files,
         bytes: lister.bytes,
+        is_all: lister.is_all,
     })
 }
 
@@ -243,6 +249,7 @@ impl Lister<'_> {
         if frame.is_mixed {
             self.mix(to)?;
         } else if self.stack.is_empty() && frame.files > 0 {
+            self.is_all = true;
             to.write_all(b"./\0")?;
         } else if frame.files > 0 {
             self.add(b"/", 0, to)?;

@@ -3,14 +3,17 @@
 
 use std::{
     collections::VecDeque,
+    sync::mpsc::RecvTimeoutError,
     time::{Duration, Instant},
 };
 
 use schema::{StoredPath, StoredPathBuf, escape, plan::SnapshotStep};
 
 use super::{
-    adopter::{Adopter, Sides, TakeOver},
+    adopter::Adopter,
     output::{self, OutputEvent},
+    reader::{Looked, Reader},
+    readers::{Readers, Told},
 };
 use crate::{
     error::{Error, Result},
@@ -86,7 +89,7 @@ impl WaitingFiles {
     }
 
     /// One that rsync should have finished by now.
-    fn ripe(&mut self) -> Option<(StoredPathBuf, u32)> {
+    fn ripe(&mut self) -> Option<Told> {
         let (since, ..) = self.fresh.front()?;
         if since.elapsed() < RIPE {
             return None;
@@ -113,7 +116,9 @@ pub(super) struct RsyncListener<'a, 's> {
     store: &'a Store,
     step: &'a SnapshotStep,
     context: Context<'a>,
-    sides: &'a mut Sides,
+    /// What there is to read is read by these; else by this one.
+    readers: Option<Readers<'a>>,
+    reader: Reader<'a>,
     adopter: &'a mut Adopter<'s>,
     tally: &'a mut Tally,
     waiting: WaitingFiles,
@@ -129,7 +134,7 @@ impl<'a, 's> RsyncListener<'a, 's> {
         store: &'a Store,
         step: &'a SnapshotStep,
         context: Context<'a>,
-        sides: &'a mut Sides,
+        (readers, reader): (Option<Readers<'a>>, Reader<'a>),
         adopter: &'a mut Adopter<'s>,
         tally: &'a mut Tally,
     ) -> Self {
@@ -137,7 +142,8 @@ impl<'a, 's> RsyncListener<'a, 's> {
             store,
             step,
             context,
-            sides,
+            readers,
+            reader,
             adopter,
             tally,
             waiting: WaitingFiles::default(),
@@ -196,9 +202,32 @@ impl<'a, 's> RsyncListener<'a, 's> {
     /// # Errors
     /// An interruption, too little space, or a log that cannot be written.
     pub(super) fn take_rest(&mut self) -> Result<()> {
-        while let Some(path) = self.waiting.any() {
+        let mut rest = Vec::new();
+        if let Some(mut readers) = self.readers.take() {
+            self.hand_over_all(&mut readers);
+            loop {
+                match readers.done().recv_timeout(LOOK) {
+                    Ok(read) => {
+                        for (file, looked) in read {
+                            match looked {
+                                Looked::Read(read) => self.adopter.take(read)?,
+                                // It may have been looked for before rsync had ended.
+                                Looked::NotYet => rest.push(file.0),
+                                Looked::Not => {}
+                            }
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                self.check_now_and_then()?;
+            }
+        }
+        while let Some(path) = rest.pop().or_else(|| self.waiting.any()) {
             self.check_now_and_then()?;
-            self.take(&path)?;
+            if let Looked::Read(read) = self.read(&path)? {
+                self.adopter.take(read)?;
+            }
         }
         self.tally.bytes_before += std::mem::take(&mut self.tally.bytes);
         report_progress(self.context, self.step, self.tally);
@@ -209,19 +238,47 @@ impl<'a, 's> RsyncListener<'a, 's> {
     /// finished need not be copied again.
     pub(super) fn take_last(&mut self, error: &Error) {
         let until = Instant::now() + LAST_WORDS;
+        if let Some(mut readers) = self.readers.take() {
+            self.hand_over_all(&mut readers);
+            let left = || until.saturating_duration_since(Instant::now());
+            while let Ok(read) = readers.done().recv_timeout(left()) {
+                for (_, looked) in read {
+                    if let Looked::Read(read) = looked
+                        && self.adopter.take(read).is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+            return;
+        }
         let mut tick = || {
             let over = Instant::now() >= until;
             if over { Err(error.clone()) } else { Ok(()) }
         };
         while let Some(path) = self.waiting.any() {
-            let taken = tick().and_then(|()| self.adopter.take(self.sides, &path, &mut tick));
+            let looked = tick().and_then(|()| self.reader.read(&path, &mut tick));
+            let taken = match looked {
+                Ok(Looked::Read(read)) => self.adopter.take(read),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
             if taken.is_err() {
                 break;
             }
         }
     }
 
-    fn take(&mut self, path: &StoredPath) -> Result<TakeOver> {
+    /// Hands over all that waits, which is the last.
+    fn hand_over_all(&mut self, readers: &mut Readers<'_>) {
+        while let Some(path) = self.waiting.any() {
+            readers.hand_over((path, 0));
+        }
+        readers.close();
+    }
+
+    /// Reads a file on this thread.
+    fn read(&mut self, path: &StoredPath) -> Result<Looked> {
         let (store, step, context) = (self.store, self.step, self.context);
         let (tally, last_look) = (&*self.tally, &mut self.last_look);
         let mut tick = || {
@@ -231,7 +288,33 @@ impl<'a, 's> RsyncListener<'a, 's> {
             *last_look = Instant::now();
             check_stop_and_space(store, step, context, tally)
         };
-        self.adopter.take(self.sides, path, &mut tick)
+        self.reader.read(path, &mut tick)
+    }
+
+    /// Takes what was found out about a file while rsync runs.
+    fn take(&mut self, (path, tries): Told, looked: Looked) -> Result<()> {
+        match looked {
+            Looked::Read(read) => self.adopter.take(read),
+            Looked::NotYet => {
+                self.waiting.again(path, tries);
+                Ok(())
+            }
+            Looked::Not => Ok(()),
+        }
+    }
+
+    /// Has what is ripe read by others, and takes what they have read.
+    fn hand_over_and_take(&mut self) -> Result<()> {
+        let Some(readers) = &mut self.readers else {
+            return Ok(());
+        };
+        while let Some(file) = self.waiting.ripe() {
+            readers.hand_over(file);
+        }
+        readers.send();
+        let done: Vec<_> = readers.done().try_iter().flatten().collect();
+        done.into_iter()
+            .try_for_each(|(file, looked)| self.take(file, looked))
     }
 
     fn check_now_and_then(&mut self) -> Result<()> {
@@ -262,10 +345,12 @@ impl Listener for RsyncListener<'_, '_> {
     fn tick(&mut self) -> Result<()> {
         self.check_now_and_then()?;
         self.adopter.checkpoint_now_and_then(self.tally.copied())?;
-        while let Some((path, tries)) = self.waiting.ripe() {
-            if self.take(&path)? == TakeOver::NotYet {
-                self.waiting.again(path, tries);
-            }
+        self.hand_over_and_take()?;
+        while self.readers.is_none()
+            && let Some(file) = self.waiting.ripe()
+        {
+            let looked = self.read(&file.0)?;
+            self.take(file, looked)?;
         }
         Ok(())
     }

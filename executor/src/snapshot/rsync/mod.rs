@@ -14,9 +14,10 @@ mod listener;
 mod outcome;
 mod output;
 mod own;
+mod reader;
+mod readers;
 
 use std::{
-    collections::HashSet,
     ffi::{OsStr, OsString},
     io::{BufWriter, Write as _},
     os::unix::ffi::OsStrExt as _,
@@ -26,17 +27,18 @@ use rustix::io::Errno;
 use schema::{
     StoredPath,
     plan::SnapshotStep,
-    rsync::{DESTINATION, RsyncCall, SOURCE},
+    rsync::{DESTINATION, RsyncCall, SOURCE, is_of_list},
 };
 
 use self::outcome::RsyncComplaints;
 use self::{
-    adopter::{Adopter, Sides},
+    adopter::Adopter,
     call::{Call, RsyncExit},
     list::{Choice, ToCopy},
     listener::{Tally, say_left_to_engine},
+    reader::Sides,
 };
-use super::start::Started;
+use super::{resume_journal::Taken, start::Started};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -53,8 +55,8 @@ use crate::{
 pub(super) struct Filled {
     /// What it complained of.
     pub(super) heard: RsyncComplaints,
-    /// Inode numbers of what it copied and was read for its digest by this process.
-    pub(super) fresh: HashSet<u64>,
+    /// What it copied and was read for its digest by this process.
+    pub(super) fresh: Taken,
 }
 
 /// Has rsync copy the files whose content is new; none where there are no such files.
@@ -98,6 +100,7 @@ pub(super) fn fill_by_rsync(
         step,
         rsync,
         destination_id: &record.id,
+        can,
         context,
     };
     // Its inode is needed when rsync has filled the disk, to go on at all.
@@ -105,10 +108,11 @@ pub(super) fn fill_by_rsync(
         .records
         .file_or_new(OsStr::new(manifest::FILE_NAME), 0o600);
     manifest.map_err(|error| store.io("write", "the manifest", error))?;
-    let mut adopter = Adopter::new(store, started, record.capabilities, nanos_of(survey.from))?;
+    let mut adopter = Adopter::new(store, started, nanos_of(survey.from))?;
     let mut heard = RsyncComplaints::default();
-    for (one, found) in jobs {
-        match copy_source(&call, one, found, started, &mut adopter, &mut tally) {
+    for job in jobs {
+        let one = job.call;
+        match copy_source(&call, &job, started, &mut adopter, &mut tally) {
             Ok(Some(ended)) => {
                 if let Some(because) = heard
                     .judge(one, &ended)
@@ -126,15 +130,23 @@ pub(super) fn fill_by_rsync(
     Ok(Some(Filled { heard, fresh }))
 }
 
-/// Writes the lists of all calls; gives the calls for which there is something to copy, with their
-/// sources, and how much there is.
+/// A call for which there is something to copy.
+pub(super) struct Job<'a> {
+    call: &'a RsyncCall,
+    found: &'a FoundSource,
+    /// All that is in the source is to be copied.
+    is_all: bool,
+}
+
+/// Writes the lists of all calls; gives the calls for which there is something to copy, and how much
+/// there is.
 fn write_lists<'a>(
     store: &Store,
     calls: &'a [RsyncCall],
     started: &Started,
     survey: &'a Survey,
     choice: Choice<'_>,
-) -> Result<(Vec<(&'a RsyncCall, &'a FoundSource)>, ToCopy)> {
+) -> Result<(Vec<Job<'a>>, ToCopy)> {
     let mut all = ToCopy::default();
     let mut jobs = Vec::new();
     for one in calls {
@@ -152,7 +164,11 @@ fn write_lists<'a>(
         if to_copy.files > 0 {
             all.files += to_copy.files;
             all.bytes = all.bytes.saturating_add(to_copy.bytes);
-            jobs.push((one, found));
+            jobs.push(Job {
+                call: one,
+                found,
+                is_all: to_copy.is_all,
+            });
         }
     }
     Ok((jobs, all))
@@ -221,12 +237,16 @@ pub(super) fn end_orphans(store: &Store) -> Result<()> {
 /// source is another one meanwhile.
 fn copy_source(
     call: &Call<'_>,
-    one: &RsyncCall,
-    found: &FoundSource,
+    job: &Job<'_>,
     started: &Started,
     adopter: &mut Adopter<'_>,
     tally: &mut Tally,
 ) -> Result<Option<RsyncExit>> {
+    let Job {
+        call: one,
+        found,
+        is_all,
+    } = job;
     let path = one.source.as_stored();
     let opened = if one.folder {
         found.parent.folder(&found.name)
@@ -264,11 +284,14 @@ fn copy_source(
                 let own = own::own_excludes(call.store, &from);
                 arguments.extend(own.into_iter().map(OsString::from));
             }
+            // With a list each path is opened part by part, even where the list is all that there is.
+            listed if *is_all && is_of_list(listed) => {}
             _ => arguments.push(argument.into()),
         }
     }
-    let mut sides = Sides::new(from, into, single, call.step.one_file_system);
-    call.run(&arguments, &mut sides, adopter, tally)
+    let crosses_none = call.step.one_file_system;
+    let sides = Sides::new(from, into, single, crosses_none, call.can.clone());
+    call.run(&arguments, &sides, adopter, tally)
 }
 
 /// Makes the folders in the new tree that rsync is to fill, with no other's permission to enter;
