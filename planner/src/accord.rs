@@ -331,6 +331,7 @@ fn supposed_inventory(plan: &Plan, present: &Present<'_>) -> Inventory {
         privileged,
     } = *present;
     Inventory {
+        fault: None,
         format_version: inventory::FORMAT_VERSION,
         taken_at: plan.created_at,
         host: host.to_owned(),

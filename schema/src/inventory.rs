@@ -24,7 +24,7 @@ pub use self::{
     },
 };
 use crate::{
-    Digest, Gone,
+    Digest, Finding, Gone,
     cloud::CloudState,
     config::{AbsolutePath, DestinationName},
     rsync::RsyncFound,
@@ -76,6 +76,10 @@ pub struct Inventory {
     /// can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_unwritable: Option<String>,
+    /// What kept the destination or the sources from being looked at, where others were: nothing is done there
+    /// but for what ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Finding>,
     /// Files of the configuration that hold secrets and are not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unusable_secrets: Vec<UnusableSecret>,

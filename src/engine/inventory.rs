@@ -16,7 +16,7 @@ use executor::{
 };
 use planner::{destination_absence, scope::InventoryScope, unfinished::UnusableBasis};
 use schema::{
-    Config, FailureCode, Inventory, SnapshotId,
+    Config, FailureCode, Finding, Inventory, Severity, SnapshotId,
     cloud::{CloudChange, CloudState},
     config::DestinationName,
     inventory::{DestinationState, SnapshotState, SourceState, UntrustedFile},
@@ -86,8 +86,8 @@ impl Engine {
 impl Operation<'_> {
     /// Takes the inventory that is asked for, with the surveys of the sources that it comes from.
     ///
-    /// Of several destinations each is looked at for itself: one that cannot be looked at is told of as
-    /// absent, and is nothing to the others.
+    /// Of several destinations each is looked at for itself: one that cannot be looked at is refused, and
+    /// is nothing to the others.
     pub(super) fn take_inventory(
         &self,
         request: InventoryRequest<'_>,
@@ -130,7 +130,8 @@ impl Operation<'_> {
     /// Looks at the disks that a remote may get snapshots from and that nobody looked at, without the sources.
     fn look_at_feeds(&self, remote: &DestinationName, inventory: &mut Inventory) -> Result<()> {
         for feed in planner::feeds_of(&self.engine.config, remote) {
-            if inventory.view(&feed).destination.is_some() {
+            let found = inventory.view(&feed);
+            if found.destination.is_some() || found.fault.is_some() {
                 continue;
             }
             let view = self
@@ -187,7 +188,7 @@ impl Operation<'_> {
         }
     }
 
-    /// The inventory of one of several destinations; of one that cannot be looked at, that it is absent.
+    /// The inventory of one of several destinations; of one that cannot be looked at, what keeps it from that.
     fn look_for_one(
         &self,
         request: InventoryRequest<'_>,
@@ -197,9 +198,13 @@ impl Operation<'_> {
             Err(error) if error.kind.step_status().is_some() => error,
             found => return found,
         };
-        let absent = self.absent_because(error);
-        let absent = self.engine.config.local.enable.then_some(absent);
-        Ok((self.inventory_of(absent)?, None))
+        let code = planner::findings::code::DESTINATION_UNSEEN;
+        let fault = Finding::new(Severity::Refusal, code, error.message);
+        let inventory = Inventory {
+            fault: Some(error.hint.into_iter().fold(fault, Finding::hint)),
+            ..self.inventory_of(None)?
+        };
+        Ok((inventory, None))
     }
 
     /// The inventory of the only destination, or of the one whose view this is.
@@ -278,6 +283,7 @@ impl Operation<'_> {
             cloud: None,
             state_faults: faults,
             state_unwritable: unwritable,
+            fault: None,
             untrusted,
             unusable_secrets: unusable,
             others: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 use schema::{
     Finding, Gone, Plan, Report, RunResult, Severity,
+    config::DestinationName,
     journal::{Outcome, Problem, Sealed, Status, StepReport},
     plan::{Action, Deletion, chain::plain_id, only_tells},
 };
@@ -136,7 +137,7 @@ pub(crate) fn report_page(
         page.blank();
     }
     let has_steps = add_steps(&mut page, report, telling, style);
-    let mut sealed = several::snapshots_of(report).peekable();
+    let mut sealed = report.all_sealed().peekable();
     if has_steps && sealed.peek().is_some() {
         page.blank();
     }
@@ -267,7 +268,12 @@ fn add_steps(page: &mut Page, report: &Report, telling: Telling<'_>, style: &Sty
     !told.is_empty()
 }
 
-fn add_snapshot(page: &mut Page, name: Option<&str>, sealed: &Sealed, telling: Telling<'_>) {
+fn add_snapshot(
+    page: &mut Page,
+    name: Option<&DestinationName>,
+    sealed: &Sealed,
+    telling: Telling<'_>,
+) {
     let totals = &sealed.totals;
     let what = format!(
         "{}: {} ({}); copied {} ({}), linked {} ({})",
@@ -350,7 +356,8 @@ fn add_problems(page: &mut Page, report: &Report, run_folder: &str, style: &Styl
         return;
     }
     listed.sort_by_key(|problem| problems::rank(problem.kind));
-    let counted = several::snapshots_of(report)
+    let counted = report
+        .all_sealed()
         .map(|(_, sealed)| sealed.totals.errors + sealed.totals.vanished + sealed.totals.torn);
     let counted: u64 = counted.sum();
     let all = counted.max(listed.len() as u64);

@@ -5,7 +5,6 @@
 use schema::{
     Finding, Inventory, Plan, Report, RunResult,
     config::DestinationName,
-    journal::Sealed,
     plan::{Part, copies_away},
 };
 
@@ -72,15 +71,6 @@ fn steps_of(plan: &Plan, wanted: impl Fn(Part) -> bool) -> Plan {
     let mut plan = plan.clone();
     plan.steps.retain(|step| wanted(step.action.part()));
     plan
-}
-
-/// The snapshots that a run sealed, each with the name of its destination where there are several.
-pub(crate) fn snapshots_of(report: &Report) -> impl Iterator<Item = (Option<&str>, &Sealed)> {
-    let several = report.is_of_several();
-    let only = report.snapshot.iter().filter(move |_| !several);
-    let all = report.destinations.iter();
-    let all = all.filter_map(|(name, chain)| Some((Some(name.as_str()), chain.snapshot.as_ref()?)));
-    only.map(|sealed| (None, sealed)).chain(all)
 }
 
 /// A finding about a destination, as it is told among those of others.

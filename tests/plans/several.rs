@@ -2,7 +2,7 @@
 
 use planner::{accord::Present, findings::code, lint, refuse_unlawful, staleness};
 use schema::{
-    Plan, Severity,
+    Finding, Plan, Severity,
     config::{AbsolutePath, DestinationName},
     inventory::{OtherDestination, Presence},
     plan::{Action, SavedPlan},
@@ -346,4 +346,33 @@ fn a_saved_plan_is_stale_when_any_of_its_disks_changed() {
         staleness(&altered, &world.config(), &world.inventory).len(),
         1
     );
+}
+
+#[test]
+fn one_that_cannot_be_looked_at_is_refused_for_that_and_holds_up_no_other() {
+    let fault = Finding::new(
+        Severity::Refusal,
+        code::DESTINATION_UNSEEN,
+        "cannot open local.mountPoint",
+    )
+    .hint("`backup verify` it");
+    let world = usb(three(), |usb| {
+        *usb = OtherDestination {
+            fault: Some(fault),
+            ..OtherDestination::default()
+        };
+    });
+    let plan = planned(&world);
+    let found = &plan.chains[&name("usb")].findings;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].message, "cannot open destinations.usb.mountPoint");
+    assert_eq!(
+        found[0].hint.as_deref(),
+        Some("`backup verify --destination usb` it")
+    );
+    let of = |wanted: Option<&str>| {
+        let mut steps = plan.steps.iter();
+        steps.any(|step| step.of.as_ref().map(DestinationName::as_str) == wanted)
+    };
+    assert!(of(None) && of(Some("nas")) && !of(Some("usb")));
 }

@@ -117,6 +117,7 @@ impl World {
                 },
             }),
             inventory: Inventory {
+                fault: None,
                 format_version: 1,
                 taken_at: time(now),
                 host: "atlas".to_owned(),

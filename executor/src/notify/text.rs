@@ -9,7 +9,7 @@ use schema::{
     config::DestinationName,
     journal::{Sealed, Status},
     outside,
-    plan::{Deletion, LastGood, Lost, only_tells},
+    plan::{Deletion, LastGood, Lost, chain::split_id, only_tells},
 };
 
 /// Longest line, in characters: names and reasons may be of any length.
@@ -298,11 +298,19 @@ fn deletion_lines(news: &News<'_>) -> Vec<String> {
     let steps = news.report.steps.iter();
     let steps = steps.filter(|_| news.occasion == Occasion::Result);
     // What the cloud has is not lost: the cloud's step says that it was given back.
-    let all: Vec<Deletion> = steps
-        .flat_map(|step| &step.outcome.deleted)
-        .filter(|one| one.reason != ExpireReason::InTheCloud)
-        .cloned()
-        .collect();
+    let several = news.report.is_of_several();
+    let gone = steps.flat_map(|step| {
+        let name = split_id(&step.step).1.unwrap_or(DestinationName::LOCAL);
+        let on = if several {
+            format!(" on {name}")
+        } else {
+            String::new()
+        };
+        let deleted = step.outcome.deleted.iter();
+        deleted.map(move |one| (on.clone(), one.clone()))
+    });
+    let gone = gone.filter(|(_, one)| one.reason != ExpireReason::InTheCloud);
+    let (on, all): (Vec<String>, Vec<Deletion>) = gone.unzip();
     if all.is_empty() {
         return Vec::new();
     }
@@ -313,9 +321,9 @@ fn deletion_lines(news: &News<'_>) -> Vec<String> {
         if count == 1 { "it" } else { "them" },
         Lost::with(&all)
     )];
-    lines.extend(all.iter().take(SHOWN).map(|one| {
+    lines.extend(on.iter().zip(&all).take(SHOWN).map(|(on, one)| {
         let lost = Lost::with(std::slice::from_ref(one));
-        format!("  {}: {lost}; {}", one.id, one.reason)
+        format!("  {}{on}: {lost}; {}", one.id, one.reason)
     }));
     let more = count.saturating_sub(SHOWN as u64);
     if more > 0 {

@@ -1,6 +1,6 @@
 use schema::{
     Finding,
-    journal::{Outcome, Problem, ProblemKind, REPORT_FORMAT_VERSION, StepReport},
+    journal::{ChainReport, Outcome, Problem, ProblemKind, REPORT_FORMAT_VERSION, StepReport},
     record::SnapshotTotals,
 };
 
@@ -294,4 +294,45 @@ fn what_was_deleted_is_told_with_what_went_for_good() {
         body.contains(told) && body.contains("\n  and 2 more\n"),
         "{body}"
     );
+}
+
+#[test]
+fn of_several_destinations_each_is_named() {
+    let name = |text: &str| DestinationName::new(text);
+    let chain = |result| ChainReport {
+        result,
+        snapshot: None,
+        findings: Vec::new(),
+    };
+    let mut late = report(RunResult::Deferred);
+    let usb = (name("usb"), chain(RunResult::Deferred));
+    late.destinations = [usb].into_iter().collect();
+    let message = of(&late, Occasion::Late, None);
+    assert_eq!(message.title, "Backup of atlas: late on usb");
+    let told = "There is no new backup on usb: runs are deferred again and again.\n";
+    assert!(message.body.contains(told), "{}", message.body);
+
+    let mut report = report(RunResult::Success);
+    let local = (name("local"), chain(RunResult::Success));
+    let usb = (name("usb"), chain(RunResult::Success));
+    report.destinations = [local, usb].into_iter().collect();
+    let ids = ["2025-01-01_02-00-00", "2025-01-02_02-00-00"];
+    for (at, id) in ["rotate", "rotate:usb"].into_iter().zip(ids) {
+        let mut rotate = step(at, Status::Succeeded, "1 snapshot deleted", "");
+        rotate.outcome.deleted = vec![Deletion {
+            id: id.parse().unwrap(),
+            home: schema::Tier::Daily,
+            reason: ExpireReason::ByHand,
+            frees: 0,
+            lost: None,
+        }];
+        report.steps.push(rotate);
+    }
+    let body = of(&report, Occasion::Result, None).body;
+    for line in [
+        "  2025-01-01_02-00-00 on local: ",
+        "  2025-01-02_02-00-00 on usb: ",
+    ] {
+        assert!(body.contains(line), "{body}");
+    }
 }

@@ -27,6 +27,8 @@ pub const ON_BATTERY: &str = "on-battery";
 pub const DESTINATION_NOT_MOUNTED: &str = "destination-not-mounted";
 
 // Refusals about the destination.
+/// One of several cannot be looked at, or its sources cannot.
+pub const DESTINATION_UNSEEN: &str = "destination-unseen";
 pub const DESTINATION_READ_ONLY: &str = "destination-read-only";
 pub const DESTINATION_RECORD_UNREADABLE: &str = "destination-record-unreadable";
 pub const DESTINATION_RECORD_REBUILT: &str = "destination-record-rebuilt";

@@ -34,6 +34,9 @@ pub(crate) fn collect_findings(facts: &Facts<'_>) -> Vec<Finding> {
     if let Some(deferral) = on_battery(facts) {
         return vec![deferral];
     }
+    if let Some(fault) = &facts.inventory.fault {
+        return vec![fault.clone()];
+    }
     if let Some(mismatch) = other_inventory(facts) {
         return vec![mismatch];
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DestinationState, Inventory, SourceState};
-use crate::{Gone, cloud::CloudState, config::DestinationName, rsync::RsyncFound};
+use crate::{Finding, Gone, cloud::CloudState, config::DestinationName, rsync::RsyncFound};
 
 /// What was found for a named destination: itself, and its sources compared with what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +13,9 @@ pub struct OtherDestination {
     /// Ids of the destinations that this machine has used by this name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known_destinations: Vec<String>,
+    /// What kept the destination or the sources from being looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Finding>,
     /// The destination, where it was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<DestinationState>,
@@ -46,6 +49,7 @@ impl Inventory {
             power: self.power,
             machine: self.machine,
             known_destinations: Vec::new(),
+            fault: None,
             destination: None,
             sources: Vec::new(),
             unmatched_patterns: Vec::new(),
@@ -61,6 +65,7 @@ impl Inventory {
         if name.is_predefined() {
             return Self {
                 known_destinations: self.known_destinations.clone(),
+                fault: self.fault.clone(),
                 destination: self.destination.clone(),
                 sources: self.sources.clone(),
                 unmatched_patterns: self.unmatched_patterns.clone(),
@@ -73,6 +78,7 @@ impl Inventory {
         let own = self.others.get(name).cloned().unwrap_or_default();
         Self {
             known_destinations: own.known_destinations,
+            fault: own.fault,
             destination: own.destination,
             sources: own.sources,
             unmatched_patterns: own.unmatched_patterns,
@@ -88,6 +94,7 @@ impl Inventory {
     pub fn into_other(self) -> OtherDestination {
         OtherDestination {
             known_destinations: self.known_destinations,
+            fault: self.fault,
             destination: self.destination,
             sources: self.sources,
             unmatched_patterns: self.unmatched_patterns,
