@@ -130,7 +130,8 @@ impl Operation<'_> {
     /// Looks at the disks that a remote may get snapshots from and that nobody looked at, without the sources.
     fn look_at_feeds(&self, remote: &DestinationName, inventory: &mut Inventory) -> Result<()> {
         for feed in planner::feeds_of(&self.engine.config, remote) {
-            if inventory.view(&feed).destination.is_some() {
+            let found = inventory.view(&feed);
+            if found.destination.is_some() || found.fault.is_some() {
                 continue;
             }
             let view = self
