@@ -17,7 +17,7 @@ use schema::{
     outside::brief_line,
     plan::{
         Action, CloudLimits, CloudSyncStep, DeletePurpose, DeleteStep, DestinationCheckStep,
-        ExpireStep, NotifyStep, SnapshotStep, SpaceCheckStep, Step,
+        ExpireStep, NotifyStep, SnapshotStep, SpaceCheckStep, Step, UploadStep,
     },
     record::{self, Capabilities, DestinationRecord},
     rsync::{LISTED_AT_ONCE, RsyncCall, RsyncPlan, SPARSE},
@@ -160,11 +160,10 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
         }
         Action::Upload(found) => {
             let remote = facts.remote.filter(|_| facts.config.cloud.enable)?;
-            Some(Action::Upload(upload::upload_step(
-                facts,
-                remote,
-                found.snapshot,
-            )))
+            Some(Action::Upload(UploadStep {
+                settles: found.settles,
+                ..upload::upload_step(facts, remote, found.snapshot)
+            }))
         }
         // Which those are hangs on the remote.
         Action::Expire(found) => {

@@ -6,7 +6,7 @@
 
 use schema::{
     Config, Finding, Inventory, Plan, Severity,
-    config::{DestinationKind, DestinationName, Expire, Local, RemoteOptions},
+    config::{DestinationKind, DestinationName, Local, RemoteOptions},
     plan::{DestinationCheckStep, UploadFeed},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     Options,
     facts::Facts,
     findings::{
-        code, counted,
+        code,
         destination::{check_destination, destination_absence},
         note, refusal,
     },
@@ -204,25 +204,6 @@ impl RemoteFacts {
                 refusal(code::NOTHING_TO_UPLOAD, message)
                     .hint("make a backup there first with `backup now`, which uploads as well"),
             );
-        }
-        let local = &facts.config.local;
-        let kept = [
-            local.keep_last,
-            local.keep_hourly,
-            local.keep_daily,
-            local.keep_weekly,
-            local.keep_monthly,
-            local.keep_yearly,
-        ];
-        let kept: u64 = kept.into_iter().map(u64::from).sum();
-        let state = facts.inventory.cloud.as_ref();
-        let there = state.map_or(0, |state| state.memory.uploaded.len() as u64);
-        if self.options.expire == Expire::Here && there > kept {
-            let message = format!(
-                "{remote} has {}: this version deletes none there, whatever the keep numbers say",
-                counted(there, "snapshot")
-            );
-            findings.push(note(code::REMOTE_KEEPS_ALL, message));
         }
     }
 }

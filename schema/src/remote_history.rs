@@ -126,6 +126,9 @@ pub struct RemoteContent {
     /// Those that are let go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<ExpiredSnapshot>,
+    /// When all was let go last that was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<DateTime<FixedOffset>>,
 }
 
 /// `cloud/<key>/history.json`: what this machine remembers of a remote of layout `history`.
@@ -143,6 +146,9 @@ pub struct HistoryMemory {
     /// Snapshots that are let go there, as they were seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<ExpiredSnapshot>,
+    /// When all was let go last that was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<DateTime<FixedOffset>>,
     /// When an upload last put objects of which no record tells yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub putting: Option<DateTime<FixedOffset>>,

@@ -75,7 +75,7 @@ fn a_run_uploads_what_the_disk_got_and_each_content_once() {
     lab.at(FIRST, &["plan"])
         .expect(0)
         .says("2025-03-05_02-00-00 of local to far:Backups/atlas")
-        .says("nothing is deleted there");
+        .says("what it does not have yet");
     let report = lab.at(FIRST, &["apply", "--json"]).expect(0).json();
     assert_eq!(results(&report), [("b2", "success"), ("local", "success")]);
     let sealed = &report["destinations"]["b2"]["snapshot"];

@@ -210,20 +210,6 @@ fn a_remote_alone_gets_the_newest_there_is_and_says_where_there_is_none() {
 }
 
 #[test]
-fn that_nothing_is_deleted_there_is_told_once_it_matters() {
-    let ids: Vec<String> = (10..31)
-        .map(|day| format!("2024-12-{day}_02-00-00"))
-        .collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let many = |config| World::nightly("2025-01-14", 2).add_remote("b2", config, &ids);
-    assert_eq!(codes(&planned(&many(json!({})))), [code::REMOTE_KEEPS_ALL]);
-    let never = planned(&many(json!({ "expire": "never" })));
-    assert!(codes(&never).is_empty());
-    assert!(!upload_of(&never).may_delete);
-    assert!(codes(&planned(&many(json!({ "keepDaily": 90 })))).is_empty());
-}
-
-#[test]
 fn an_upload_that_would_write_to_a_disk_or_holds_one_up_is_refused() {
     let world = world();
     let broken = |change: &dyn Fn(&mut Plan)| {

@@ -165,7 +165,7 @@ fn do_action(
             steps::remote_mark::run_remote_mark_step(&session.state, &step.id, mark, context)
         }
         Action::Expire(expire) => {
-            steps::remote_expiry::run_expire_step(&session.state, &step.id, expire, context)
+            steps::remote_expiry::run_expire_step(&session.state, plan, &step.id, expire, context)
         }
         Action::Repair(repair) => session.repair(&plan.run_id, repair, context),
         Action::Adopt(step) => {

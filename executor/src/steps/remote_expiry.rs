@@ -1,6 +1,6 @@
 //! Lets old snapshots go on a remote with history.
 
-use schema::{journal::Outcome, plan::ExpireStep};
+use schema::{Plan, journal::Outcome, plan::ExpireStep};
 
 use super::upload::{RemoteCall, with_remote};
 use crate::{error::Result, event::Context, state_dir::StateDir};
@@ -11,6 +11,7 @@ use crate::{error::Result, event::Context, state_dir::StateDir};
 /// Refused where the copies are another machine's; fails if the remote cannot be reached or written to.
 pub fn run_expire_step(
     state: &StateDir,
+    plan: &Plan,
     name: &str,
     step: &ExpireStep,
     context: Context<'_>,
@@ -20,6 +21,12 @@ pub fn run_expire_step(
         name,
         RemoteCall::of_expiry(step),
         context,
-        |remote| remote.expire(step),
+        |remote| {
+            let outcome = remote.expire(step)?;
+            if step.withheld.is_empty() {
+                remote.settle(plan.created_at)?;
+            }
+            Ok(outcome)
+        },
     )
 }

@@ -79,7 +79,9 @@ pub fn run_upload_step(
         };
         let call = RemoteCall::of_upload(step, found.record.totals.entries);
         let uploaded = with_remote(state, name, call, context, |remote| {
-            remote.upload(source, options(step))
+            let uploaded = remote.upload(source, options(step))?;
+            settle(&remote, plan, step)?;
+            Ok(uploaded)
         })?;
         let mut outcome = uploaded.outcome;
         if found.is_new {
@@ -210,12 +212,21 @@ fn upload_live(
             marks: &SnapshotMarks::default(),
         };
         let uploaded: UploadedHistory = remote.upload(source, options(step))?;
+        settle(&remote, plan, step)?;
         Ok((found.record, uploaded))
     })?;
     let mut outcome = uploaded.outcome;
     outcome.sealed = Some(sealed(uploaded.id, &found, &outcome));
     add_unread(&mut outcome, &found);
     Ok(outcome)
+}
+
+fn settle(remote: &HistoryRemote<'_>, plan: &Plan, step: &UploadStep) -> Result<()> {
+    if step.settles {
+        remote.settle(plan.created_at)
+    } else {
+        Ok(())
+    }
 }
 
 fn options(step: &UploadStep) -> HistoryOptions {

@@ -121,7 +121,6 @@ pub const CLOUD_DELETIONS_WITHHELD: &str = "cloud-deletions-withheld";
 pub const CLOUD_COPY_INCOMPLETE: &str = "cloud-copy-incomplete";
 pub const UPLOAD_FROM_SOURCES: &str = "upload-from-sources";
 pub const NOTHING_TO_UPLOAD: &str = "nothing-to-upload";
-pub const REMOTE_KEEPS_ALL: &str = "remote-keeps-all";
 pub const CLOUD_REMOTE_UNKNOWN: &str = "cloud-remote-unknown";
 pub const CLOUD_HISTORY_HELD_BACK: &str = "cloud-history-held-back";
 pub const USERS_CANNOT_READ: &str = "users-cannot-read";

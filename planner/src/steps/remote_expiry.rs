@@ -52,6 +52,12 @@ pub(crate) fn decide_remote_expiry(
     has_any.then(|| Draft::needing(&["upload"], Action::Expire(step)))
 }
 
+/// Whether nothing there is to be let go now.
+pub(crate) fn is_settled(facts: &Facts<'_>) -> bool {
+    let content = content_of(facts);
+    content.is_some_and(|content| all_expired(facts, content).is_empty())
+}
+
 /// What this machine knows of the remote.
 pub(crate) fn content_of<'a>(facts: &Facts<'a>) -> Option<&'a RemoteContent> {
     facts.inventory.cloud.as_ref()?.history.as_ref()
@@ -147,7 +153,13 @@ fn needs_approval(
         MaxDelete::Percent(percent) => (all * usize::from(percent)).div_ceil(100),
     };
     // A night makes one, and each rule may let one go for it.
-    let each = Policy::of(&facts.config.local).rules_in_force();
+    let is_new = |one: &&schema::inventory::SnapshotState| {
+        content
+            .settled_at
+            .is_some_and(|at| one.record.sealed_at >= at)
+    };
+    let new = content.snapshots.iter().filter(is_new).count().max(1);
+    let each = Policy::of(&facts.config.local).rules_in_force() * new;
     if expire.len() <= share.max(each) || facts.options.approve_deletions {
         return None;
     }

@@ -9,7 +9,7 @@ use schema::{
     plan::{Action, UploadStep},
 };
 
-use super::{After, Draft, cloud_sync};
+use super::{After, Draft, cloud_sync, remote_expiry};
 use crate::{facts::Facts, feeds::RemoteFacts};
 
 /// The upload, where there is something to upload.
@@ -28,7 +28,10 @@ pub(crate) fn decide_upload(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<D
         false => (&[], &["pre-script"]),
     };
     Some(Draft {
-        action: Action::Upload(upload_step(facts, remote, snapshot)),
+        action: Action::Upload(UploadStep {
+            settles: remote_expiry::is_settled(facts),
+            ..upload_step(facts, remote, snapshot)
+        }),
         needs,
         after: After::Kinds(after),
     })
@@ -51,6 +54,7 @@ pub(crate) fn upload_step(
         from: remote.from.clone(),
         live: facts.is_live().then(|| cloud_sync::live_sources(facts)),
         snapshot,
+        settles: false,
         may_delete: remote.options.expire == Expire::Here,
     }
 }

@@ -34,6 +34,9 @@ pub struct UploadStep {
     pub live: Option<LiveSources>,
     /// The name that live sources get.
     pub snapshot: SnapshotId,
+    /// Nothing there is to be let go now, so that what is due later is due by what comes later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settles: bool,
     /// The key may delete: files by which machines keep off each other go when they are needed no more.
     pub may_delete: bool,
 }

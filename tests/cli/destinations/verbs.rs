@@ -239,7 +239,7 @@ fn a_name_that_means_no_disk_is_refused() {
         .says("local.enable is false");
     lab.at(SECOND, &["plan", "--only", "local", "usb"])
         .expect(2);
-    lab.run(&["restore", "latest", "/a", "b"])
+    lab.run(&["pin", "latest"])
         .expect(4)
         .hints("--destination nas, or usb");
 }

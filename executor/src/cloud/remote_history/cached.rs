@@ -93,6 +93,7 @@ pub fn known_content(cache: &RemoteCache, memory: &HistoryMemory) -> RemoteConte
             })
             .collect(),
         expired: memory.expired.clone(),
+        settled_at: memory.settled_at,
     }
 }
 

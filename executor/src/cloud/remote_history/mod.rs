@@ -26,6 +26,7 @@ mod upload;
 mod verify;
 mod work;
 
+use chrono::{DateTime, FixedOffset};
 use schema::remote_history::{HistoryMemory, OBJECTS, RECORDS};
 
 pub use self::{
@@ -78,6 +79,16 @@ impl HistoryRemote<'_> {
 
     fn remember(&self, memory: &HistoryMemory) -> Result<()> {
         write_json(self.cache.dir(), MEMORY, &self.cache.named(MEMORY), memory)
+    }
+
+    /// Remembers that all was let go that was due when a run was planned.
+    ///
+    /// # Errors
+    /// Fails if the cache cannot be written.
+    pub fn settle(&self, planned_at: DateTime<FixedOffset>) -> Result<()> {
+        let mut memory = self.memory();
+        memory.settled_at = Some(planned_at);
+        self.remember(&memory)
     }
 
     /// A folder below the host's, as rclone names it.
