@@ -19,15 +19,7 @@
     schedule.enable = true;
   };
 
-  fileSystems."/" = {
-    device = "none";
-    fsType = "tmpfs";
-    options = [
-      "size=2G"
-      "mode=755"
-    ];
-  };
-
+  # `/` is a tmpfs, as hardware-configuration.nix has it.
   fileSystems."/persist" = {
     device = "/dev/disk/by-uuid/7d4c1e0a-52a3-4a0e-9f0c-3f3f5ad2b1c6";
     fsType = "btrfs";
