@@ -24,7 +24,7 @@ use schema::{
 };
 use serde_json::Value;
 
-pub use self::deletions::find_undue_deletion;
+pub use self::deletions::{find_undue_deletion, find_undue_expiry};
 
 use crate::{
     Options,

@@ -102,7 +102,10 @@ fn other_steps(plan: &Plan, config: &Config, inventory: &Inventory) -> Option<Fi
                     config: &view,
                     ..present
                 };
-                accord::find_undue_deletion(&chain, &present, own.destination.as_ref()?)
+                match &own.destination {
+                    Some(found) => accord::find_undue_deletion(&chain, &present, found),
+                    None => accord::find_undue_expiry(&chain, &present, &own),
+                }
             })
             .filter(|_| is_lawful)
     };

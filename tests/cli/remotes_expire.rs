@@ -202,6 +202,11 @@ fn another_machine_that_uploads_is_given_way_to_for_a_week() {
     let ran = night(&lab, 4).expect(75);
     ran.says("another machine (feedfeedfeedfeed) uploads there");
     assert_eq!(days(&lab), (vec![1, 2, 3, 4], vec![]));
+    let left = names(&lab, "records");
+    assert!(
+        !left.iter().any(|name| name.starts_with("expiry-")),
+        "{left:?}"
+    );
     // What that left behind counts no more.
     night(&lab, 11).expect(0);
     assert_eq!(days(&lab).1, [1, 2]);

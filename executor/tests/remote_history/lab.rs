@@ -31,9 +31,11 @@ use executor::{
     walk::{Visit, Walk},
 };
 use schema::{
-    Digest, SnapshotId, StoredPathBuf,
+    Digest, ExpireReason, SnapshotId, Span, StoredPathBuf,
+    journal::Outcome,
     output::cloud::CloudVerification,
     pattern::Excludes,
+    plan::{ExpireStep, RemoteExpiry},
     record::{SnapshotMarks, SnapshotRecord},
 };
 use test_support::{is_installed, skip};
@@ -64,7 +66,7 @@ RCLONE "$@" --transfers 1 2> "$log" &
 pid=$!
 while IFS= read -r line; do
   printf '%s\n' "$line" >&2
-  case $line in *'Copied ('*)
+  case $line in *'Copied ('* | *Deleted*)
     left=$(($(cat DIR/budget) - 1))
     echo "$left" > DIR/budget
     [ "$left" -gt 0 ] || { kill -9 "$pid"; : > DIR/exhausted; exit 137; } ;;
@@ -215,6 +217,29 @@ impl Lab {
     #[track_caller]
     pub(crate) fn upload(&self, day: u32) -> UploadedHistory {
         self.upload_sealed(day, &self.seal(day)).unwrap()
+    }
+
+    /// Lets these days go, and takes away what those had.
+    pub(crate) fn expire(&self, days: &[u32], sweep: &[u32]) -> Result<Outcome> {
+        let step = ExpireStep {
+            program: "rclone".to_owned(),
+            options: Vec::new(),
+            remote: self.remote.clone(),
+            folder: HOST.to_owned(),
+            config_file: None,
+            timeout: Span::hours(1),
+            expire: days
+                .iter()
+                .map(|day| RemoteExpiry {
+                    id: id(*day),
+                    reason: ExpireReason::ByHand,
+                })
+                .collect(),
+            withheld: Vec::new(),
+            keep_days: 3,
+            sweep: sweep.iter().map(|day| id(*day)).collect(),
+        };
+        self.with(|remote| remote.expire(&step))
     }
 
     pub(crate) fn known(&self) -> KnownHistory {

@@ -10,6 +10,7 @@
 )]
 
 mod damage;
+mod expire;
 mod fetched;
 mod interrupted;
 mod lab;

@@ -63,10 +63,10 @@ fn while_another_machine_takes_objects_away_nothing_is_published() {
     let error = lab.upload_sealed(3, &sealed).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Busy, "{error}");
     assert!(!lab.far(&format!("records/{}.json", id(3))).exists());
-    // What was put is not put again.
+    // What was put may be what that took away: it is put once more.
     fs::remove_file(far).unwrap();
     let done = lab.upload_sealed(3, &sealed).unwrap();
-    assert_eq!((done.is_new, done.objects), (true, 0));
+    assert_eq!((done.is_new, done.objects), (true, 1));
 }
 
 #[test]
@@ -126,6 +126,62 @@ fn a_snapshot_that_is_let_go_during_an_upload_that_relies_on_it_makes_that_look_
     );
     let (brought, _) = lab.fetch(Some(2), &[""]);
     assert_eq!((brought.files, brought.missing), (5, 0));
+}
+
+#[test]
+fn what_another_machine_takes_away_during_an_upload_is_put_once_more() {
+    for later in [false, true] {
+        let Some(lab) = Lab::new("others") else {
+            return;
+        };
+        lab.write(1, "home/old", "old\n");
+        lab.upload(1);
+        fill(&lab, 2);
+        lab.upload(2);
+        let records = lab.far("records");
+        fs::write(records.join(format!("{}.expired.json", id(1))), "{}").unwrap();
+        fill(&lab, 3);
+        lab.write(3, "home/old", "old\n");
+        let sealed = lab.seal(3);
+        // After the object was put, and before the remote is listed again.
+        let script = format!(
+            "cd {}; test -e {} || exit; rm {}.json {}.expired.json ../manifests/{}.mtree.zst {}",
+            records.display(),
+            lab.object("old\n").display(),
+            id(1),
+            id(1),
+            id(1),
+            lab.object("old\n").display(),
+        );
+        hook(&lab, 4, &script);
+        let mut put = 0;
+        if later {
+            // That one is at work still: this one gives way.
+            let now = Local::now().fixed_offset();
+            intent(&lab, "begun.json", now);
+            let begun = lab.path("begun.json");
+            fs::rename(lab.far("records/begun.json"), &begun).unwrap();
+            let far = lab.far("records/expiry-other.json");
+            let also = format!("{script}; mv {} {}", begun.display(), far.display());
+            hook(&lab, 4, &also);
+            let error = lab.upload_sealed(3, &sealed).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+            fs::remove_file(far).unwrap();
+            put = 1;
+        }
+        assert!(!lab.object("old\n").exists() || !later);
+        let uploaded = lab.upload_sealed(3, &sealed).unwrap();
+        assert_eq!((uploaded.is_new, uploaded.objects + put), (true, 2));
+        assert!(
+            !records.join(format!("{}.json", id(1))).exists(),
+            "the hook did nothing"
+        );
+        assert!(lab.object("old\n").exists());
+        assert_eq!(
+            lab.verify(executor::cloud::verify::Share::All).damage_count,
+            0
+        );
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use schema::{
     Inventory, Plan, SnapshotId,
     inventory::DestinationState,
     plan::{Action, DeletePurpose, Deletion, RotateStep, Step},
+    remote_history::RemoteContent,
 };
 
 use super::{Present, supposed_inventory};
@@ -17,7 +18,7 @@ use crate::{
     Options,
     facts::Facts,
     pipeline::sorted,
-    steps::{expiry, room},
+    steps::{expiry, remote_expiry, room},
 };
 
 /// The first snapshot that a plan would delete although the present configuration keeps it, as a
@@ -77,6 +78,44 @@ pub fn find_undue_deletion(
         ))
     };
     plan.steps.iter().find_map(undue)
+}
+
+/// The first snapshot on a remote that a plan would let go, or take away, although the present configuration
+/// does not, as a sentence without an end. `chain` and `present` are those of the remote, `inventory` is its
+/// own: what this machine knows of it now.
+#[must_use]
+pub fn find_undue_expiry(
+    chain: &Plan,
+    present: &Present<'_>,
+    inventory: &Inventory,
+) -> Option<String> {
+    let content = inventory.cloud.as_ref()?.history.as_ref();
+    let nothing = RemoteContent::default();
+    let content = content.unwrap_or(&nothing);
+    let options = Options::default();
+    let facts = Facts::new(present.config, inventory, &options);
+    chain.steps.iter().find_map(|step| {
+        let Action::Expire(expire) = &step.action else {
+            return None;
+        };
+        let due = remote_expiry::all_expired(&facts, content);
+        let is_due = |id: SnapshotId| due.iter().any(|one| one.id == id);
+        let mut undue = expire.expire.iter().filter(|one| !is_due(one.id));
+        if let Some(undue) = undue.next() {
+            return Some(format!(
+                "step `{}` would let {} go, which the configuration keeps",
+                step.id, undue.id
+            ));
+        }
+        let swept = remote_expiry::all_swept(&facts, content);
+        let mut early = expire.sweep.iter().filter(|id| !swept.contains(id));
+        early.next().map(|early| {
+            format!(
+                "step `{}` would take {early} away, which is not let go for long enough",
+                step.id
+            )
+        })
+    })
 }
 
 /// What the plan is held against: the destination as it is, without the snapshot that the plan makes, at

@@ -8,6 +8,7 @@ use schema::{
         Action, CloudSyncStep, DeletePurpose, DeleteStep, Deletion, ExpireStep, RepairFrom,
         RepairStep, RotateStep, Rotation, Step, UploadFeed, UploadStep,
     },
+    remote_history::RemoteContent,
 };
 
 use super::{
@@ -137,14 +138,12 @@ impl Protection<'_, '_> {
     /// Only what is known of a remote goes there, never what was made last, what is pinned, or what nobody
     /// let go before.
     fn expiry(&mut self, step: &Step, expire: &ExpireStep) {
-        let content = self
-            .standing
-            .cloud
-            .and_then(|cloud| cloud.history.as_ref())
-            .filter(|_| self.standing.is_new);
-        let Some(content) = content else {
+        // What a remote has is known of new plans alone.
+        let Some(cloud) = self.standing.cloud else {
             return;
         };
+        let nothing = RemoteContent::default();
+        let content = cloud.history.as_ref().unwrap_or(&nothing);
         let last = content
             .snapshots
             .iter()

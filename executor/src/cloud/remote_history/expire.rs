@@ -2,7 +2,7 @@
 //!
 //! To let one go is to put a file beside its record; nothing else changes, and an upload relies on it no more.
 //! What is taken away is found from the manifests themselves, never from what is remembered of them: all
-//! objects of those that go, less all of every snapshot that is there and not let go. Where one of those
+//! objects of those that go, less all of every other snapshot that is there, let go or not. Where one of those
 //! cannot be read, nothing is taken away. A record goes before its objects, its manifest and the mark that it
 //! was let go after them, so that whatever interrupts this is gone on with.
 //!
@@ -27,7 +27,6 @@ use super::{
     claim::made_by,
     index::{contents, passes},
     layout::{self, object_file},
-    upload::add_incomplete,
 };
 use crate::{
     cloud::{
@@ -55,6 +54,8 @@ struct Swept {
     ids: BTreeSet<SnapshotId>,
     objects: u64,
     bytes: u64,
+    /// Nothing was done, because this one cannot be read.
+    unread: Option<SnapshotId>,
 }
 
 impl HistoryRemote<'_> {
@@ -76,15 +77,9 @@ impl HistoryRemote<'_> {
         }
         self.say_expiry(&machine)?;
         let done = self.expire_now(step, &machine);
-        // What was interrupted says so until the next run, or for a week.
+        // Whoever is killed before says so until the next run, or for a week.
         let file = format!("{}/{}", self.records(), intent_file(&machine));
-        let ended = match &done {
-            Ok(_) => self
-                .rclone
-                .must(&["deletefile", &file], &|| Ok(None))
-                .map(drop),
-            Err(_) => Ok(()),
-        };
+        let ended = self.rclone.must(&["deletefile", &file], &|| Ok(None));
         let outcome = done?;
         ended?;
         Ok(outcome)
@@ -122,7 +117,6 @@ impl HistoryRemote<'_> {
             self.rclone.context.clock.now(),
         );
         self.remember(&memory)?;
-        let mut outcome = Outcome::success(String::new());
         let mut told = Vec::new();
         if !goes.is_empty() {
             told.push(format!(
@@ -138,7 +132,12 @@ impl HistoryRemote<'_> {
                 if stay.len() == 1 { "stays" } else { "stay" }
             ));
         }
-        let swept = self.sweep(step, &known, &mut outcome)?;
+        let swept = self.sweep(step, &known, &memory)?;
+        if let Some(damaged) = swept.unread {
+            told.push(format!(
+                "nothing is deleted, because {damaged} there is damaged and what it needs is not known"
+            ));
+        }
         if !swept.ids.is_empty() {
             told.push(format!(
                 "what only {} had is deleted: {} ({})",
@@ -153,14 +152,17 @@ impl HistoryRemote<'_> {
         if told.is_empty() {
             told.push("what was to go is gone already".to_owned());
         }
-        outcome.message = format!("{}: {}{}", self.remote, told.join("; "), outcome.message);
         memory.expired.retain(|one| !swept.ids.contains(&one.id));
         memory
             .known
             .retain(|id| known.records.contains_key(id) && !goes.contains(id));
         self.remember(&memory)?;
         self.forget_but(&|id| known.records.contains_key(&id) && !goes.contains(&id))?;
-        Ok(outcome)
+        Ok(Outcome::success(format!(
+            "{}: {}",
+            self.remote,
+            told.join("; ")
+        )))
     }
 
     /// Which of those that are to go may still go, and which may not.
@@ -226,11 +228,18 @@ impl HistoryRemote<'_> {
         &self,
         step: &ExpireStep,
         known: &KnownHistory,
-        outcome: &mut Outcome,
+        memory: &HistoryMemory,
     ) -> Result<Swept> {
         let listing = &known.listing;
-        let ids: BTreeSet<SnapshotId> = step.sweep.iter().copied().collect();
-        let ids: BTreeSet<SnapshotId> = ids.intersection(&listing.expired).copied().collect();
+        // A plan that is gone on with may be old: somebody may have had it back, and let it go anew.
+        let is_old = |id: SnapshotId| {
+            let mut all = memory.expired.iter();
+            all.any(|one| one.id == id && one.seen.len() == SEEN)
+        };
+        let ids = step.sweep.iter().copied();
+        let ids: BTreeSet<SnapshotId> = ids
+            .filter(|id| listing.expired.contains(id) && is_old(*id))
+            .collect();
         if ids.is_empty() {
             return Ok(Swept::default());
         }
@@ -247,16 +256,12 @@ impl HistoryRemote<'_> {
         };
         let unneeded = match unneeded {
             Ok(unneeded) => unneeded,
+            // The upload tells of one that is not let go; the others hold this up until they go themselves.
             Err(damaged) => {
-                let what = format!(
-                    "nothing is deleted there, because it is not known what {damaged} needs, which is damaged"
-                );
-                add_incomplete(
-                    outcome,
-                    &what,
-                    "see with `backup verify` what is damaged there",
-                );
-                return Ok(Swept::default());
+                return Ok(Swept {
+                    unread: Some(damaged),
+                    ..Swept::default()
+                });
             }
         };
         let each = |name: fn(SnapshotId) -> String| ids.iter().map(|id| name(*id)).collect();
@@ -277,6 +282,7 @@ impl HistoryRemote<'_> {
             objects: unneeded.len() as u64,
             bytes: unneeded.iter().map(|(_, size)| size).sum(),
             ids,
+            unread: None,
         })
     }
 
@@ -317,31 +323,33 @@ impl HistoryRemote<'_> {
         known: &KnownHistory,
     ) -> Result<std::result::Result<Vec<(Digest, u64)>, SnapshotId>> {
         let stop = self.rclone.context.stop;
+        let listing = &known.listing;
         let expired = |id: SnapshotId| match manifests.file(layout::manifest_file(id).as_ref()) {
             Ok(file) => Reader::new(file).map(Some),
-            // It went before, and all that only it had.
-            Err(Errno::NOENT) => Ok(None),
+            // Without its record it is about to go: what took that away was interrupted.
+            Err(Errno::NOENT) if !listing.records.contains_key(&id) => Ok(None),
             Err(error) => Err(error.into()),
         };
         let records = known.records.values();
-        let files = records.map(|record| record.snapshot.totals.files).sum();
+        let largest = records.map(|record| record.snapshot.totals.files).max();
         let mut all = Vec::new();
-        for part in passes(files) {
+        // Of those that go and of one more what they have is in memory at once; they differ by little.
+        for part in passes(largest.unwrap_or(0).saturating_mul(2)) {
             let mut found: Vec<(Digest, u64)> = Vec::new();
             for id in ids {
                 if let Ok(Some(reader)) = expired(*id) {
                     let of = contents(reader, &part, &mut || stop.check());
                     stop.check()?;
                     found.extend(of.unwrap_or_default());
+                    found.sort_unstable();
+                    found.dedup_by_key(|(digest, _)| *digest);
                 }
             }
-            found.sort_unstable();
-            found.dedup_by_key(|(digest, _)| *digest);
             let live = known
                 .records
                 .keys()
                 .map(|id| (*id, self.manifest_of(*id).ok()));
-            let others = known.listing.expired.difference(ids);
+            let others = listing.expired.difference(ids);
             let others = others.filter_map(|id| match expired(*id) {
                 Ok(reader) => Some((*id, Some(reader?))),
                 Err(_) => Some((*id, None)),

@@ -5,7 +5,7 @@
 //! record, whether those records are still there.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
 };
 
@@ -18,7 +18,8 @@ use schema::{
 };
 
 use super::{
-    HistoryOptions, HistoryRemote, KnownHistory, UploadedHistory,
+    HistoryOptions, HistoryRemote, KnownHistory, RemoteListing, UploadedHistory,
+    expire::note_expired,
     index::{contents, passes},
     layout::object_of,
     publish::Publication,
@@ -137,7 +138,7 @@ impl Work<'_> {
     /// Puts what is missing and looks again; whether all that this relied on is still there.
     fn round(&mut self, putting: &mut Putting<'_>) -> Result<bool> {
         let may_vanish = !self.known.listing.expired.is_empty();
-        if may_vanish && !self.counts_put() {
+        if self.were_taken_away(&self.known.listing) || (may_vanish && !self.counts_put()) {
             self.remote.forget_put()?;
             putting.list = self.remote.go_on_putting()?;
         }
@@ -176,17 +177,27 @@ impl Work<'_> {
             return Ok(true);
         }
         let now = self.remote.refresh()?;
-        self.remote.give_way(&now.listing)?;
+        if let Err(error) = self.remote.give_way(&now.listing) {
+            // What that machine takes away may be what was just put.
+            self.remote.forget_put()?;
+            return Err(error);
+        }
         self.remote.refuse_taken(&now, self.record.id)?;
         let relied_on = self
             .known
             .records
             .keys()
             .all(|id| now.records.contains_key(id));
-        let expired = &self.known.listing.expired;
-        let holds = relied_on && now.listing.expired.is_subset(expired);
+        // One more may have what this relied on; one less is gone, and with it what only it had.
+        let holds = relied_on && now.listing.expired == self.known.listing.expired;
         self.known = now;
         Ok(holds)
+    }
+
+    /// Whether anything was taken away there since this machine last looked before it put something.
+    fn were_taken_away(&self, listing: &RemoteListing) -> bool {
+        let mut expired = self.memory.expired.iter();
+        expired.any(|one| !listing.expired.contains(&one.id))
     }
 
     /// Whether what was put before still counts where others take objects away: they keep off while this
@@ -207,7 +218,9 @@ impl Work<'_> {
 
     /// Says here, and there where others may take objects away, that objects are being put.
     fn begin(&mut self, may_vanish: bool) -> Result<()> {
-        self.memory.putting = Some(self.remote.rclone.context.clock.now());
+        let now = self.remote.rclone.context.clock.now();
+        self.memory.putting = Some(now);
+        note_expired(&mut self.memory, &self.known.listing, &BTreeSet::new(), now);
         self.remote.remember(&self.memory)?;
         if may_vanish {
             self.remote.write_intent(&self.known.listing)?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, FixedOffset};
 use schema::{
-    Config, Plan,
+    Config, Inventory, Plan,
     cloud::{CloudMemory, CloudState},
     config::DestinationName,
     inventory::SnapshotState,
@@ -47,15 +47,7 @@ fn days_of_march(days: impl IntoIterator<Item = u32>) -> RemoteContent {
     }
 }
 
-fn plan_with(
-    config: &Config,
-    content: &RemoteContent,
-    runs: &[&str],
-    now: &str,
-    approve: bool,
-) -> Plan {
-    let name = DestinationName::new(NAME);
-    let view = config.view(&name).unwrap();
+fn inventory_with(content: &RemoteContent, runs: &[&str], now: &str) -> Inventory {
     let cloud = CloudState {
         memory: CloudMemory {
             runs: runs.iter().map(|day| at(day)).collect(),
@@ -64,15 +56,33 @@ fn plan_with(
         history: Some(content.clone()),
         ..CloudState::default()
     };
-    let mut inventory = test_support::inventory(&test_support::destination(true, &json!([])), now);
-    inventory.destination = None;
-    inventory.cloud = Some(cloud);
+    let empty = test_support::destination(true, &json!([]));
+    Inventory {
+        destination: None,
+        cloud: Some(cloud),
+        ..test_support::inventory(&empty, now)
+    }
+}
+
+fn plan_of(config: &Config, inventory: &Inventory, approve: bool) -> Plan {
+    let name = DestinationName::new(NAME);
+    let view = config.view(&name).unwrap();
     let options = Options {
         approve_deletions: approve,
         ..Options::default()
     };
     let remote = RemoteFacts::supposed(config.remote_options(&name).unwrap(), Vec::new());
-    crate::pipeline::plan_view(&view, &inventory, &options, Some(&remote))
+    crate::pipeline::plan_view(&view, inventory, &options, Some(&remote))
+}
+
+fn plan_with(
+    config: &Config,
+    content: &RemoteContent,
+    runs: &[&str],
+    now: &str,
+    approve: bool,
+) -> Plan {
+    plan_of(config, &inventory_with(content, runs, now), approve)
 }
 
 fn expiry(plan: &Plan) -> Option<&ExpireStep> {
@@ -227,4 +237,68 @@ fn run_by_run_it_keeps_what_pruning_once_would_keep() {
         let kept: Vec<SnapshotId> = there.snapshots.iter().map(|one| one.record.id).collect();
         assert_eq!(kept, left, "after {now}");
     }
+}
+
+/// A plan of a remote alone with this in its expiry, and what it is held against.
+fn forged(change: &dyn Fn(&mut ExpireStep)) -> (Plan, Inventory) {
+    let config = config(&json!({ "keepDaily": 2 }));
+    let mut content = days_of_march([1, 2, 3, 4]);
+    content.snapshots[2].marks.pinned = true;
+    let old: SnapshotId = "2025-02-01_02-00-00".parse().unwrap();
+    content.expired = vec![ExpiredSnapshot {
+        id: old,
+        seen: ["2025-03-01", "2025-03-02", "2025-03-03"].map(at).to_vec(),
+    }];
+    let inventory = inventory_with(&content, &["2025-03-08", "2025-03-09"], NOW);
+    let mut plan = plan_of(&config, &inventory, true);
+    for step in &mut plan.steps {
+        if let Action::Expire(expire) = &mut step.action {
+            assert_eq!(expire.sweep, [old]);
+            change(expire);
+        }
+    }
+    assert!(expiry(&plan).is_some());
+    (plan, inventory)
+}
+
+fn day_of_march(day: u32) -> SnapshotId {
+    format!("2025-03-{day:02}_02-00-00").parse().unwrap()
+}
+
+#[test]
+fn a_plan_that_lets_go_what_is_pinned_newest_or_unknown_breaks_a_law() {
+    let breaks = |change: &dyn Fn(&mut ExpireStep)| {
+        let (mut plan, inventory) = forged(change);
+        plan.digest = plan.expected_digest();
+        !crate::lint::check(&plan, &inventory).is_empty()
+    };
+    assert!(!breaks(&|_| {}));
+    for id in [3, 4, 9].map(day_of_march) {
+        assert!(breaks(&|expire| expire.expire[0].id = id), "{id}");
+    }
+    assert!(breaks(&|expire| expire.sweep = vec![day_of_march(1)]));
+}
+
+#[test]
+fn a_saved_plan_lets_nothing_go_that_the_configuration_keeps() {
+    let undue = |change: &dyn Fn(&mut ExpireStep), keep: u32| {
+        let (plan, inventory) = forged(change);
+        let name = DestinationName::new(NAME);
+        let view = config(&json!({ "keepDaily": keep })).view(&name).unwrap();
+        let present = crate::accord::Present {
+            config: &view,
+            host: "atlas",
+            machine: None,
+            privileged: true,
+        };
+        crate::accord::find_undue_expiry(&plan, &present, &inventory)
+    };
+    assert_eq!(undue(&|_| {}, 2), None);
+    let kept = "step `expire` would let 2025-03-01_02-00-00 go, which the configuration keeps";
+    assert_eq!(undue(&|_| {}, 9).as_deref(), Some(kept));
+    let early = undue(&|expire| expire.sweep.push(day_of_march(2)), 2).unwrap();
+    assert!(
+        early.ends_with("which is not let go for long enough"),
+        "{early}"
+    );
 }
