@@ -12,7 +12,7 @@ use petgraph::{
 };
 use schema::{
     Plan,
-    plan::{Action, Channel, Step, healthcheck_name},
+    plan::{Action, Channel, ExpireStep, RemoteMarkStep, Step, UploadStep, healthcheck_name},
 };
 
 /// Why one step comes before another.
@@ -139,9 +139,9 @@ fn detail(action: &Action) -> Option<String> {
             many => Some(format!("{many} deletions")),
         },
         Action::CloudSync(step) => Some(step.remote.clone()),
-        Action::Upload(step) => Some(step.remote.clone()),
-        Action::Expire(step) => Some(step.remote.clone()),
-        Action::RemoteMark(step) => Some(step.remote.clone()),
+        Action::Upload(UploadStep { call, .. })
+        | Action::Expire(ExpireStep { call, .. })
+        | Action::RemoteMark(RemoteMarkStep { call, .. }) => Some(call.remote.clone()),
         Action::Announce(step) => Some(healthcheck_name(
             step.url.as_deref(),
             step.url_file.as_ref(),

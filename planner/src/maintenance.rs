@@ -15,7 +15,7 @@ use crate::{
     facts::Facts,
     findings::{code, destination, note, refusal},
     pipeline::{frame, sorted, totals},
-    steps::{cloud_sync, destination_check},
+    steps::{destination_check, upload},
 };
 
 /// A plan that checks the destination, sets it up if it is new, and then does this one thing.
@@ -49,12 +49,7 @@ pub fn plan_remote_marks(config: &Config, inventory: &Inventory, marks: &[MarkSt
         needs: Vec::new(),
         after: Vec::new(),
         action: Action::RemoteMark(RemoteMarkStep {
-            program: "rclone".to_owned(),
-            options: cloud_sync::options(&config.cloud),
-            remote: cloud_sync::remote(&config.cloud, facts.host),
-            folder: facts.host.to_owned(),
-            config_file: config.cloud.config_file.clone(),
-            timeout: config.cloud.timeout.clone(),
+            call: upload::remote_call(&facts),
             mark: mark.clone(),
         }),
         of: None,

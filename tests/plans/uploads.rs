@@ -111,7 +111,7 @@ fn a_remote_gets_what_disks_with_the_same_sources_make_and_needs_none_of_them() 
             .iter()
             .all(|feed| feed.destination.read_only)
     );
-    assert_eq!(upload_of(&plan).remote, "b2:Backups/atlas");
+    assert_eq!(upload_of(&plan).call.remote, "b2:Backups/atlas");
     assert_eq!(plan.chains[&name("b2")].totals.deletions, 0);
     // Neither by other sources nor by other excludes.
     let other = world().set("destinations.usb.excludePatterns", json!(["*.iso"]));
@@ -232,9 +232,9 @@ fn an_upload_that_would_write_to_a_disk_or_holds_one_up_is_refused() {
         &|plan| upload(plan).from[0].destination.read_only = false
     ));
     assert!(broken(&|plan| upload(plan).from.clear()));
-    assert!(broken(&|plan| upload(plan).folder = "other".to_owned()));
+    assert!(broken(&|plan| upload(plan).call.folder = "other".to_owned()));
     assert!(broken(
-        &|plan| upload(plan).remote = "b2:elsewhere".to_owned()
+        &|plan| upload(plan).call.remote = "b2:elsewhere".to_owned()
     ));
     let step = |plan: &mut Plan, id: &str| plan.steps.iter().position(|one| one.id == id).unwrap();
     assert!(broken(&|plan| {
@@ -272,10 +272,10 @@ fn a_saved_plan_whose_upload_goes_elsewhere_is_not_the_configurations() {
     };
     assert_eq!(differs(&|_| {}), None);
     for change in [
-        (&|upload: &mut UploadStep| upload.program = "/tmp/rclone".to_owned())
+        (&|upload: &mut UploadStep| upload.call.program = "/tmp/rclone".to_owned())
             as &dyn Fn(&mut UploadStep),
-        &|upload| upload.remote = "evil:atlas".to_owned(),
-        &|upload| upload.options.push("--dump=headers".to_owned()),
+        &|upload| upload.call.remote = "evil:atlas".to_owned(),
+        &|upload| upload.call.options.push("--dump=headers".to_owned()),
         &|upload| {
             upload.from[0].destination.mount_point = schema::config::AbsolutePath::new("/etc")
         },

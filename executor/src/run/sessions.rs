@@ -143,7 +143,7 @@ impl Sessions {
                 status: Status::Deferred,
                 message: format!(
                     "nothing is uploaded to {}: {of}: {}",
-                    upload.remote, error.message
+                    upload.call.remote, error.message
                 ),
                 ..error.clone().into_outcome(Status::Deferred)
             }),

@@ -6,6 +6,7 @@ pub mod mark;
 pub(crate) mod moving;
 pub mod notify;
 pub(crate) mod pre_script;
+mod remote;
 pub mod remote_expiry;
 pub mod remote_mark;
 pub mod repair;

@@ -2,7 +2,7 @@
 
 use schema::{Plan, journal::Outcome, plan::ExpireStep};
 
-use super::upload::{RemoteCall, with_remote};
+use super::remote::with_remote;
 use crate::{error::Result, event::Context, state_dir::StateDir};
 
 /// Lets go what is to go, and takes away what was let go long enough ago.
@@ -16,17 +16,11 @@ pub fn run_expire_step(
     step: &ExpireStep,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    with_remote(
-        state,
-        name,
-        RemoteCall::of_expiry(step),
-        context,
-        |remote| {
-            let outcome = remote.expire(step)?;
-            if step.withheld.is_empty() {
-                remote.settle(plan.created_at)?;
-            }
-            Ok(outcome)
-        },
-    )
+    with_remote(state, name, (&step.call, 0), context, |remote| {
+        let outcome = remote.expire(step)?;
+        if step.withheld.is_empty() {
+            remote.settle(plan.created_at)?;
+        }
+        Ok(outcome)
+    })
 }

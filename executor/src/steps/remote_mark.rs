@@ -2,10 +2,7 @@
 
 use schema::{journal::Outcome, plan::RemoteMarkStep};
 
-use super::{
-    mark::say,
-    upload::{RemoteCall, with_remote},
-};
+use super::{mark::say, remote::with_remote};
 use crate::{error::Result, event::Context, state_dir::StateDir};
 
 /// Writes the mark, if it is not what was last said.
@@ -19,7 +16,7 @@ pub fn run_remote_mark_step(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let id = step.mark.id();
-    let message = with_remote(state, name, RemoteCall::of_mark(step), context, |remote| {
+    let message = with_remote(state, name, (&step.call, 0), context, |remote| {
         let known = remote.refresh()?;
         let (marks, message) = say(&step.mark, Some(remote.marks(&known, id)));
         remote.mark(&known, id, &marks)?;

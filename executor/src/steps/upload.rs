@@ -3,23 +3,20 @@
 //! Owns which snapshot that is and whether it is good; what is done with it is in
 //! [`crate::cloud::remote_history`].
 
-use std::time::Instant;
-
 use schema::{
     Plan, SnapshotId,
-    config::AbsolutePath,
-    duration::Span,
     journal::{Outcome, Sealed, Status},
-    plan::{ExpireStep, LiveSources, RemoteMarkStep, UploadFeed, UploadStep},
+    plan::{LiveSources, UploadFeed, UploadStep},
     record::{SnapshotMarks, SnapshotRecord},
 };
 
-use super::cloud_sync::{add_unread, check_manifest};
+use super::{
+    cloud_sync::{add_unread, check_manifest},
+    remote::with_remote,
+};
 use crate::{
     cloud::{
         live::{self, LiveBasis},
-        memory::RemoteCache,
-        rclone::{self, CopyPlace, Credentials, Rclone},
         remote_history::{HistoryOptions, HistoryRemote, HistorySource, UploadedHistory},
     },
     error::{Error, Result},
@@ -77,7 +74,7 @@ pub fn run_upload_step(
             live: None,
             marks: &found.marks,
         };
-        let call = RemoteCall::of_upload(step, found.record.totals.entries);
+        let call = (&step.call, found.record.totals.entries);
         let uploaded = with_remote(state, name, call, context, |remote| {
             let uploaded = remote.upload(source, options(step))?;
             settle(&remote, plan, step)?;
@@ -105,7 +102,7 @@ pub fn run_upload_step(
             "see with `backup list` why they are suspect; after `backup accept` the next run uploads again",
         )
     };
-    let message = format!("nothing is copied to {}: {message}", step.remote);
+    let message = format!("nothing is copied to {}: {message}", step.call.remote);
     Ok(Outcome::unsuccessful(
         Status::Incomplete,
         message,
@@ -193,7 +190,7 @@ fn upload_live(
     (step, sources): (&UploadStep, &LiveSources),
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let call = RemoteCall::of_upload(step, 0);
+    let call = (&step.call, 0);
     let (found, uploaded) = with_remote(state, name, call, context, |remote| {
         let basis = LiveBasis {
             snapshot: step.snapshot,
@@ -233,92 +230,4 @@ fn options(step: &UploadStep) -> HistoryOptions {
     HistoryOptions {
         may_delete: step.may_delete,
     }
-}
-
-/// How the remote of a step is called.
-#[derive(Clone, Copy)]
-pub(super) struct RemoteCall<'a> {
-    program: &'a str,
-    options: &'a [String],
-    remote: &'a str,
-    folder: &'a str,
-    config_file: Option<&'a AbsolutePath>,
-    timeout: &'a Span,
-    /// Entries that are expected there.
-    entries: u64,
-}
-
-impl<'a> RemoteCall<'a> {
-    fn of_upload(step: &'a UploadStep, entries: u64) -> Self {
-        Self {
-            program: &step.program,
-            options: &step.options,
-            remote: &step.remote,
-            folder: &step.folder,
-            config_file: step.config_file.as_ref(),
-            timeout: &step.timeout,
-            entries,
-        }
-    }
-
-    pub(super) fn of_expiry(step: &'a ExpireStep) -> Self {
-        Self {
-            program: &step.program,
-            options: &step.options,
-            remote: &step.remote,
-            folder: &step.folder,
-            config_file: step.config_file.as_ref(),
-            timeout: &step.timeout,
-            entries: 0,
-        }
-    }
-
-    pub(super) fn of_mark(step: &'a RemoteMarkStep) -> Self {
-        Self {
-            program: &step.program,
-            options: &step.options,
-            remote: &step.remote,
-            folder: &step.folder,
-            config_file: step.config_file.as_ref(),
-            timeout: &step.timeout,
-            entries: 0,
-        }
-    }
-}
-
-/// Works with the remote of a step.
-pub(super) fn with_remote<T>(
-    state: &StateDir,
-    name: &str,
-    call: RemoteCall<'_>,
-    context: Context<'_>,
-    work: impl FnOnce(HistoryRemote<'_>) -> Result<T>,
-) -> Result<T> {
-    let (program, config_file) = (call.program, call.config_file);
-    if let Some(file) = config_file {
-        rclone::check_config(file)?;
-    }
-    let cache = RemoteCache::open_or_new(state, call.remote)?;
-    let credentials = Credentials::prepare(program, config_file, &cache, CopyPlace::Cache)?;
-    let limit = call.timeout.as_duration();
-    let rclone = Rclone {
-        program,
-        options: call.options,
-        credentials: &credentials,
-        step: name,
-        until: Instant::now()
-            .checked_add(limit)
-            .map(|until| (until, call.timeout.to_string())),
-        stall: rclone::longest_stall(Some(limit)),
-        most_listed: rclone::listing_limit(call.entries),
-        context,
-    };
-    let done = work(HistoryRemote {
-        rclone: &rclone,
-        cache: &cache,
-        remote: call.remote,
-        host: call.folder,
-    });
-    credentials.keep(name, context);
-    done.map_err(|error| rclone::with_rclone_hint(error, program, config_file, call.remote))
 }

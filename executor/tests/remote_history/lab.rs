@@ -35,7 +35,7 @@ use schema::{
     journal::Outcome,
     output::cloud::CloudVerification,
     pattern::Excludes,
-    plan::{ExpireStep, RemoteExpiry},
+    plan::{ExpireStep, RemoteCall, RemoteExpiry},
     record::{SnapshotMarks, SnapshotRecord},
 };
 use test_support::{is_installed, skip};
@@ -222,12 +222,14 @@ impl Lab {
     /// Lets these days go, and takes away what those had.
     pub(crate) fn expire(&self, days: &[u32], sweep: &[u32]) -> Result<Outcome> {
         let step = ExpireStep {
-            program: "rclone".to_owned(),
-            options: Vec::new(),
-            remote: self.remote.clone(),
-            folder: HOST.to_owned(),
-            config_file: None,
-            timeout: Span::hours(1),
+            call: RemoteCall {
+                program: "rclone".to_owned(),
+                options: Vec::new(),
+                remote: self.remote.clone(),
+                folder: HOST.to_owned(),
+                config_file: None,
+                timeout: Span::hours(1),
+            },
             expire: days
                 .iter()
                 .map(|day| RemoteExpiry {

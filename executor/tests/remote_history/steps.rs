@@ -36,8 +36,11 @@ fn plan() -> Plan {
 
 fn step(lab: &Lab, from: &[Value], live: Option<Value>) -> UploadStep {
     let mut step = json!({
-        "program": lab.path("bin/rclone"), "options": [], "remote": lab.remote, "folder": HOST,
-        "config_file": null, "timeout": "1h", "snapshot": "2025-03-05_02-00-00",
+        "call": {
+            "program": lab.path("bin/rclone"), "options": [], "remote": lab.remote, "folder": HOST,
+            "config_file": null, "timeout": "1h",
+        },
+        "snapshot": "2025-03-05_02-00-00",
         "may_delete": true, "from": from,
     });
     if let Some(live) = live {

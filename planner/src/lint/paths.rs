@@ -7,8 +7,8 @@ use schema::{
     config::AbsolutePath,
     escape::unescape,
     plan::{
-        Action, AdoptStep, Channel, CloudSyncStep, DestinationCheckStep, RepairFrom, RepairStep,
-        RestoreStep, SnapshotStep, Step, UploadStep,
+        Action, AdoptStep, Channel, CloudSyncStep, DestinationCheckStep, RemoteCall, RepairFrom,
+        RepairStep, RestoreStep, SnapshotStep, Step, UploadStep,
     },
     verify::StoredName,
 };
@@ -46,12 +46,7 @@ impl Paths<'_> {
             Action::Snapshot(snapshot) => self.of_snapshot(snapshot, standing),
             Action::CloudSync(sync) => self.of_cloud(sync, plan, standing),
             Action::Upload(upload) => self.of_upload(upload, plan),
-            Action::Expire(expire) => {
-                self.of_remote(&expire.remote, expire.config_file.as_ref(), plan);
-                if expire.folder != plan.host {
-                    self.outside(&expire.folder, &format!("the folder of {}", plan.host));
-                }
-            }
+            Action::Expire(expire) => self.of_call(&expire.call, plan),
             Action::Restore(restore) => self.of_restore(restore),
             Action::Repair(repair) => self.of_repair(repair),
             Action::Adopt(adopt) => self.of_adoption(adopt),
@@ -66,10 +61,7 @@ impl Paths<'_> {
             | Action::Rotate(_)
             | Action::Delete(_)
             | Action::Mark(_) => {}
-            Action::RemoteMark(mark) => {
-                let file = mark.config_file.iter();
-                file.for_each(|file| self.absolute(file, "a file"));
-            }
+            Action::RemoteMark(mark) => self.of_call(&mark.call, plan),
         }
     }
 
@@ -86,9 +78,7 @@ impl Paths<'_> {
             let what = format!("the destination, which is {}", found.mount_point);
             self.outside(check.mount_point.as_str(), &what);
         }
-        if check.folder != plan.host {
-            self.outside(&check.folder, &format!("the folder of {}", plan.host));
-        }
+        self.of_host(&check.folder, plan);
         let other = check.take_over.as_ref();
         if let Some(folder) = other.and_then(|other| other.folder.as_ref()) {
             // As it stands on the destination, and not escaped.
@@ -123,18 +113,24 @@ impl Paths<'_> {
     }
 
     fn of_upload(&mut self, upload: &UploadStep, plan: &Plan) {
-        self.of_remote(&upload.remote, upload.config_file.as_ref(), plan);
-        if upload.folder != plan.host {
-            self.outside(&upload.folder, &format!("the folder of {}", plan.host));
-        }
+        self.of_call(&upload.call, plan);
         for check in upload.from.iter().map(|feed| &feed.destination) {
             self.absolute(&check.mount_point, "a mount point");
-            if check.folder != plan.host {
-                self.outside(&check.folder, &format!("the folder of {}", plan.host));
-            }
+            self.of_host(&check.folder, plan);
         }
         let live = upload.live.iter().flat_map(|live| &live.sources);
         live.for_each(|source| self.absolute(source, "a source"));
+    }
+
+    fn of_call(&mut self, call: &RemoteCall, plan: &Plan) {
+        self.of_remote(&call.remote, call.config_file.as_ref(), plan);
+        self.of_host(&call.folder, plan);
+    }
+
+    fn of_host(&mut self, folder: &str, plan: &Plan) {
+        if folder != plan.host {
+            self.outside(folder, &format!("the folder of {}", plan.host));
+        }
     }
 
     fn of_remote(&mut self, remote: &str, config_file: Option<&AbsolutePath>, plan: &Plan) {

@@ -13,7 +13,7 @@ use schema::{
     remote_history::RemoteContent,
 };
 
-use super::{Draft, cloud_sync};
+use super::{Draft, upload};
 use crate::{
     facts::{self, Facts},
     findings::{
@@ -69,17 +69,11 @@ pub(crate) fn expire_step(
     expire: Vec<RemoteExpiry>,
     sweep: Vec<SnapshotId>,
 ) -> ExpireStep {
-    let cloud = &facts.config.cloud;
     ExpireStep {
-        program: "rclone".to_owned(),
-        options: cloud_sync::options(cloud),
-        remote: cloud_sync::remote(cloud, facts.host),
-        folder: facts.host.to_owned(),
-        config_file: cloud.config_file.clone(),
-        timeout: cloud.timeout.clone(),
+        call: upload::remote_call(facts),
         expire,
         withheld: Vec::new(),
-        keep_days: cloud.keep_history_days,
+        keep_days: facts.config.cloud.keep_history_days,
         sweep,
     }
 }

@@ -6,7 +6,7 @@
 use schema::{
     Finding, SnapshotId,
     config::{Expire, OnPreBackupFailure},
-    plan::{Action, UploadStep},
+    plan::{Action, RemoteCall, UploadStep},
 };
 
 use super::{After, Draft, cloud_sync, remote_expiry};
@@ -43,18 +43,25 @@ pub(crate) fn upload_step(
     remote: &RemoteFacts,
     snapshot: SnapshotId,
 ) -> UploadStep {
-    let cloud = &facts.config.cloud;
     UploadStep {
+        call: remote_call(facts),
+        from: remote.from.clone(),
+        live: facts.is_live().then(|| cloud_sync::live_sources(facts)),
+        snapshot,
+        settles: false,
+        may_delete: remote.options.expire == Expire::Here,
+    }
+}
+
+/// How the remote is called whose view the configuration is.
+pub(crate) fn remote_call(facts: &Facts<'_>) -> RemoteCall {
+    let cloud = &facts.config.cloud;
+    RemoteCall {
         program: "rclone".to_owned(),
         options: cloud_sync::options(cloud),
         remote: cloud_sync::remote(cloud, facts.host),
         folder: facts.host.to_owned(),
         config_file: cloud.config_file.clone(),
         timeout: cloud.timeout.clone(),
-        from: remote.from.clone(),
-        live: facts.is_live().then(|| cloud_sync::live_sources(facts)),
-        snapshot,
-        settles: false,
-        may_delete: remote.options.expire == Expire::Here,
     }
 }

@@ -9,10 +9,10 @@ use crate::config::{AbsolutePath, DestinationName};
 use crate::duration::Span;
 use crate::{ExpireReason, SnapshotId};
 
-/// Puts the newest good snapshot on a remote of layout `history`.
+/// How a step calls the remote of layout `history` that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct UploadStep {
+pub struct RemoteCall {
     /// The program, found on the PATH.
     pub program: String,
     /// Options of each of its calls.
@@ -26,6 +26,14 @@ pub struct UploadStep {
     pub config_file: Option<AbsolutePath>,
     /// Time after which it is ended and the step failed.
     pub timeout: Span,
+}
+
+/// Puts the newest good snapshot on a remote of layout `history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadStep {
+    /// How the remote is called.
+    pub call: RemoteCall,
     /// Where the snapshot comes from: the first of these that is there and has a good one of this run,
     /// else the first that has an earlier one.
     pub from: Vec<UploadFeed>,
@@ -62,18 +70,8 @@ pub struct UploadFeed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpireStep {
-    /// The program, found on the PATH.
-    pub program: String,
-    /// Options of each of its calls.
-    pub options: Vec<String>,
-    /// The host's folder on the remote, as rclone names it.
-    pub remote: String,
-    /// The name of the host's folder.
-    pub folder: String,
-    /// The rclone configuration; refused if others can read it.
-    pub config_file: Option<AbsolutePath>,
-    /// Time after which it is ended and the step failed.
-    pub timeout: Span,
+    /// How the remote is called.
+    pub call: RemoteCall,
     /// Snapshots that are let go, oldest first. All that they hold stays for now.
     pub expire: Vec<RemoteExpiry>,
     /// What would go as well, and waits for a person's approval.
@@ -100,18 +98,8 @@ pub struct RemoteExpiry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteMarkStep {
-    /// The program, found on the PATH.
-    pub program: String,
-    /// Options of each of its calls.
-    pub options: Vec<String>,
-    /// The host's folder on the remote, as rclone names it.
-    pub remote: String,
-    /// The name of the host's folder.
-    pub folder: String,
-    /// The rclone configuration; refused if others can read it.
-    pub config_file: Option<AbsolutePath>,
-    /// Time after which it is ended and the step failed.
-    pub timeout: Span,
+    /// How the remote is called.
+    pub call: RemoteCall,
     /// What is said of which snapshot.
     pub mark: MarkStep,
 }

@@ -43,7 +43,7 @@ pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Styl
 
 /// Adds what goes to a remote with history: what is there already is found before anything is put.
 pub(super) fn add_upload(page: &mut Page, step: &UploadStep) {
-    let remote = unbroken(&printable(&step.remote));
+    let remote = unbroken(&printable(&step.call.remote));
     let what = match step.from.as_slice() {
         [] => format!("the live sources, as {},", step.snapshot),
         all => {
