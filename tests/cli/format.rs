@@ -10,12 +10,12 @@ use crate::{
     lab::{Lab, id_of},
 };
 
-const FIRST: &str = "2025-03-05T02:00:00+01:00";
-const SECOND: &str = "2025-03-06T02:00:00+01:00";
+pub(crate) const FIRST: &str = "2025-03-05T02:00:00+01:00";
+pub(crate) const SECOND: &str = "2025-03-06T02:00:00+01:00";
 const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
 /// Two snapshots of entries of several kinds, one of which is pinned and verified.
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let lab = Lab::new();
     let odd = std::ffi::OsStr::from_bytes(b"blank \xff #=\\*?[ name\n");
     fs::write(lab.path("home").join(odd), "odd\n").unwrap();

@@ -64,6 +64,7 @@ mod parts;
 mod pasted;
 mod pictures;
 mod planted;
+mod reader;
 mod records;
 mod relative;
 mod remotes;

@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use test_support::read_by_format_page;
+use test_support::{check_with_example, read_by_format_page};
 
 use crate::{
     format::as_hex,
@@ -330,6 +330,9 @@ fn what_a_user_may_not_read_is_listed_and_makes_the_run_incomplete() {
             .as_array()
             .unwrap();
         assert!(listed.contains(&as_hex(&odd).into()), "{read:#}");
+    }
+    if let Some(read) = check_with_example(test, &lab.stored(""), None) {
+        read.expect(1).says("letter.txt: unreadable");
     }
     command(&["verify"]).expect(0).says("Whole.");
     command(&["apply", "--now", "2025-03-06T02:00:00+01:00"])

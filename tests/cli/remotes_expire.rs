@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use serde_json::{Value, json};
+use test_support::check_with_example;
 
 use crate::{
     lab::{Lab, id_of},
@@ -72,6 +73,9 @@ fn object(lab: &Lab, day: u32) -> std::path::PathBuf {
 fn verify(lab: &Lab) {
     lab.run(&["verify", "--destination", "b2", "--full"])
         .expect(0);
+    if let Some(read) = check_with_example("what a remote lets go", &far(lab, ""), None) {
+        read.expect(0);
+    }
 }
 
 #[test]

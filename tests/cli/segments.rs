@@ -13,7 +13,7 @@ use executor::{
     sys::Dir,
 };
 use serde_json::Value;
-use test_support::flip_byte;
+use test_support::{check_with_example, flip_byte};
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, damage, nights, stored},
@@ -47,6 +47,14 @@ fn entries(lab: &Lab, night: &str) -> Vec<Entry> {
     reader.map(Result::unwrap).collect()
 }
 
+/// Whoever knows the page on formats alone finds all of it whole.
+#[track_caller]
+fn check_by_page(lab: &Lab) {
+    if let Some(read) = check_with_example("segments", &lab.stored(""), None) {
+        read.expect(0);
+    }
+}
+
 /// A lab with so many files that a manifest has several segments, wherever their paths, which are others
 /// each time, put the borders.
 fn large() -> Lab {
@@ -75,6 +83,7 @@ fn what_did_not_change_is_the_same_file_in_the_next_snapshot() {
     assert!((1..=2).contains(&new(SECOND)), "{}", new(SECOND));
     assert!((2..=3).contains(&new(THIRD)), "{}", new(THIRD));
     assert_eq!(lab.record(&id_of(THIRD))["format_version"], 2);
+    check_by_page(&lab);
     // Deleting one takes nothing from the others.
     lab.run(&["delete", "--yes", &id_of(FIRST)]).expect(0);
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
@@ -314,6 +323,7 @@ fn a_disk_of_an_older_release_goes_on() {
     assert_eq!(report["snapshot"]["totals"]["files_copied"], 1);
     assert!(segments(&lab, THIRD).len() > 3);
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    check_by_page(&lab);
     let path = lab.text(VICTIM);
     let found = lab.run(&["find", &path, "--json"]).expect(0).json();
     assert_eq!(
@@ -353,6 +363,7 @@ fn what_an_older_release_made_anew_of_segments_is_read() {
     });
     fs::remove_file(lab.path("state/sealed.json")).unwrap();
     lab.run(&["verify", "--all"]).expect(0).says("Whole.");
+    check_by_page(&lab);
     let report = lab.backup(THIRD);
     assert_eq!(report["snapshot"]["totals"]["files_copied"], 0);
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use schema::SnapshotId;
-use test_support::{Random, skip};
+use test_support::{Random, check_with_example, skip};
 
 use crate::{
     compare::same,
@@ -210,6 +210,9 @@ fn run_history(world: &World, between: &mut dyn FnMut(&World, usize)) -> Vec<Tol
         told.push((entries.collect(), record.files_stored_by, totals));
     }
     world.run(&["verify", "--full", "--all"]).expect(0);
+    if let Some(read) = check_with_example("clones", &world.host(), None) {
+        read.expect(0);
+    }
     told
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use test_support::skip;
+use test_support::{restore_with_example, skip};
 
 use crate::{
     compare::{listing, same, same_for_rsync},
@@ -86,6 +86,13 @@ fn faithful(world: &World) {
     world.restore("src", &world.path("restored"));
     same_for_rsync(&source, &world.path("restored"));
     same(&source, &world.path("restored"));
+    let by_page = world.path("restored by the page");
+    let paths = [&*source, &*by_page];
+    if let Some(read) = restore_with_example("hostile tree", &world.host(), &second, paths) {
+        read.expect(0);
+        same_for_rsync(&source, &by_page);
+        same(&source, &by_page);
+    }
     // What was restored is the user's own: no inode of a snapshot.
     let inodes: std::collections::HashSet<u64> = new.iter().map(|seen| seen.inode).collect();
     let restored = listing(&world.path("restored"));

@@ -9,7 +9,7 @@ use std::{
 use executor::{manifest, manifest::Entry, sys::Dir};
 use schema::record::{DestinationRecord, SnapshotRecord};
 use serde_json::{Value, json};
-use test_support::{entry_names, id_of, skip};
+use test_support::{entry_names, id_of, restore_with_example, skip};
 
 use crate::{
     fuse::{Faults, Lacks, Mounted, cannot_mount},
@@ -168,6 +168,14 @@ impl Nas {
     pub(crate) fn restores_all(&self, now: &str) {
         let target = self.restore(now, 0);
         assert_eq!(different(&self.world.source(), &target), "");
+        // The same by the page on formats alone.
+        let (source, target) = (self.world.source(), self.world.path("by the page"));
+        let (host, paths) = (self.world.host(), [&*source, &*target]);
+        if let Some(read) = restore_with_example("lesser", &host, &id_of(now), paths) {
+            read.expect(0);
+            assert_eq!(different(&source, &target), "");
+            fs::remove_dir_all(target).unwrap();
+        }
     }
 
     /// Restores the source from the snapshot of a time.

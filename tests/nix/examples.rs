@@ -91,6 +91,10 @@ fn the_program_accepts_what_the_module_writes() {
 fn an_example_is_a_folder_with_both_files_and_a_readme() {
     for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
         let folder = entry.unwrap().path();
+        // Configures nothing: it reads what is there.
+        if folder.ends_with("reader") {
+            continue;
+        }
         for file in ["config.nix", "config.json", "README.md"] {
             assert!(
                 folder.join(file).is_file(),

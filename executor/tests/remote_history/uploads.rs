@@ -301,4 +301,12 @@ fn the_page_of_formats_says_all_that_is_there() {
         1
     );
     assert_eq!((&told["objects"], &told["needed"]), (&3.into(), &3.into()));
+    // The reader of the examples says what is missing, and of the others that they are whole.
+    let check = |day| {
+        let id = id(day).to_string();
+        test_support::check_with_example(test, &lab.far(""), Some(&id)).unwrap()
+    };
+    check(1).expect(0);
+    check(2).expect(1).says("home/more: not-stored");
+    check(3).expect(0);
 }

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use test_support::{is_installed, skip};
+use test_support::{is_installed, restore_with_example, skip};
 
 use crate::lab::{Lab, contents, id};
 
@@ -97,6 +97,12 @@ fn twenty_lines_of_shell_list_and_restore_a_snapshot() {
     };
     assert_eq!(run(&[]), format!("{}\n{}\n", id(1), id(2)));
     run(&[&id(1).to_string(), "back"]);
+    let by_page = lab.path("by the page");
+    let paths = [Path::new("/"), &by_page];
+    if let Some(read) = restore_with_example(test, &lab.far(""), &id(1).to_string(), paths) {
+        read.expect(0);
+        assert_eq!(contents(&by_page), contents(&tree));
+    }
     let back = lab.path("back");
     let mut found = contents(&back);
     found.retain(|path, _| !path.to_str().is_some_and(|path| path.starts_with('.')));
