@@ -52,6 +52,7 @@ mod mounted;
 mod mounting_script;
 mod naming;
 mod notify;
+mod old_formats;
 mod options;
 mod ordinary_user;
 mod output;
