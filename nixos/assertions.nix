@@ -97,9 +97,9 @@ let
         "empty although ${path}.enable is true"
         "name the folders to back up in ${path}.sources, or in local.sources"
       )
-      (must (isDisk || of.layout != "mirror") "${path}.layout"
-        "\"mirror\", which this version keeps in `cloud` alone"
-        "remove it, or set cloud.* for a mirror"
+      (must (isDisk || of.layout != "mirror" || of.expire != "never") "${path}.expire"
+        "\"never\", which a mirror cannot do: it moves what it replaces"
+        "remove it, or set ${path}.layout to \"history\""
       )
       (must (of.keepDaily != 0 || of.keepWeekly != 0 || of.keepMonthly != 0) "${path}.keepDaily"
         "no snapshot would be kept for a day, week or month: keepDaily, keepWeekly and keepMonthly are all 0"

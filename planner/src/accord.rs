@@ -154,12 +154,13 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
             _ => None,
         },
         Action::CloudSync(found) => {
-            let is_wanted = facts.config.cloud.enable;
+            let is_mirror = facts.remote.is_none_or(RemoteFacts::is_mirror);
+            let is_wanted = facts.config.cloud.enable && is_mirror;
             let wanted = is_wanted.then(|| cloud_sync::cloud_step(facts, found.snapshot))?;
             Some(Action::CloudSync(with_state_of_cloud(wanted, found, facts)))
         }
         Action::Upload(found) => {
-            let remote = facts.remote.filter(|_| facts.config.cloud.enable)?;
+            let remote = history_of(facts)?;
             Some(Action::Upload(UploadStep {
                 settles: found.settles,
                 ..upload::upload_step(facts, remote, found.snapshot)
@@ -167,7 +168,7 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
         }
         // Which those are hangs on the remote.
         Action::Expire(found) => {
-            let remote = facts.remote.filter(|_| facts.config.cloud.enable)?;
+            let remote = history_of(facts)?;
             (remote.options.expire == Expire::Here).then(|| {
                 let (expire, sweep) = (found.expire.clone(), found.sweep.clone());
                 Action::Expire(ExpireStep {
@@ -193,6 +194,12 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
         | Action::Repair(_)
         | Action::Adopt(_) => None,
     }
+}
+
+/// The remote with history that a step is for.
+fn history_of<'a>(facts: &Facts<'a>) -> Option<&'a RemoteFacts> {
+    let remote = facts.remote.filter(|_| facts.config.cloud.enable);
+    remote.filter(|remote| !remote.is_mirror())
 }
 
 /// Whether a plan of this kind deletes for such a purpose.
@@ -404,11 +411,7 @@ fn supposed_destination(plan: &Plan, config: &Config, host: &str) -> Destination
 fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
     let planned = plan.snapshot().map(|snapshot| snapshot.sources.as_slice());
     let calls = calls_of_rsync(plan);
-    let live = plan.steps.iter().find_map(|step| match &step.action {
-        Action::CloudSync(sync) => sync.live.as_ref(),
-        Action::Upload(upload) => upload.live.as_ref(),
-        _ => None,
-    });
+    let live = plan.steps.iter().find_map(|step| step.action.live());
     let sources = config.local.sources.iter().map(|path| {
         let mut planned = planned.unwrap_or_default().iter();
         let planned = planned.find(|one| one.path == *path);

@@ -4,21 +4,25 @@
 //! A remote waits for those disks and needs none of them: one that is away, full or suspect holds no remote
 //! up.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use chrono::{DateTime, FixedOffset};
 use schema::{
-    Config, Finding, Inventory, Plan, Severity,
-    config::{DestinationKind, DestinationName, Local, RemoteOptions},
+    Config, Finding, Inventory, Plan, Severity, SnapshotId,
+    cloud::{CloudChange, CloudMemory, CloudState},
+    config::{DestinationKind, DestinationName, Layout, Local, RemoteOptions},
     plan::{DestinationCheckStep, UploadFeed},
 };
 
 use crate::{
-    Options,
+    Options, Wanted,
     facts::Facts,
     findings::{
         code,
         destination::{check_destination, destination_absence},
         note, refusal,
     },
-    steps::cloud_sync::read_only,
+    steps::cloud_sync::{self, read_only},
 };
 
 /// What the plan for a named remote must know of the other destinations.
@@ -33,6 +37,19 @@ pub(crate) struct RemoteFacts {
     unfit: Vec<(DestinationName, String)>,
     /// The script before the backup may bring one that is away.
     waits_for_script: bool,
+    /// What they say of a copy that is a mirror.
+    mirror: MirrorFacts,
+}
+
+/// What disks say of a copy that is a mirror.
+#[derive(Debug, Clone, Default)]
+struct MirrorFacts {
+    /// What there is to do at most, by the disk whose snapshot is copied.
+    expected: BTreeMap<DestinationName, CloudChange>,
+    /// The newest snapshot that a person accepted.
+    accepted: Option<SnapshotId>,
+    /// Whether one is suspect, and nobody has accepted it.
+    has_suspect: bool,
 }
 
 /// The plan of a disk in the same run; `None` for one that is not in it.
@@ -57,16 +74,37 @@ pub fn feeds_of(config: &Config, remote: &DestinationName) -> Vec<DestinationNam
 }
 
 /// Whether a remote gets the live sources, by what was found of the disks: none that has the same sources is
-/// there.
+/// there, or makes or has what a mirror does not have already. `mirror` is what is remembered of one,
+/// and which of the disks are wanted.
 #[must_use]
-pub fn uploads_live(config: &Config, inventory: &Inventory, remote: &DestinationName) -> bool {
+pub fn uploads_live(
+    config: &Config,
+    inventory: &Inventory,
+    remote: &DestinationName,
+    mirror: Option<(&CloudMemory, &Wanted)>,
+) -> bool {
+    let now = inventory.taken_at;
     feeds_of(config, remote).iter().all(|feed| {
-        let found = inventory.view(feed).destination;
-        let view = config.view(feed);
-        found
-            .zip(view)
-            .is_none_or(|(found, view)| destination_absence(&view, &found).is_some())
+        let Some((found, view)) = inventory.view(feed).destination.zip(config.view(feed)) else {
+            return true;
+        };
+        let has_newer = || {
+            let (copies, _) = mirror.filter(|(_, wanted)| !wanted.has(feed))?;
+            let last = crate::choose_reference(&found, now)?.record.id;
+            Some(has_newer(copies, last, now))
+        };
+        destination_absence(&view, &found).is_some() || has_newer().unwrap_or_default()
     })
+}
+
+/// Whether a mirror has what is newer than this snapshot, so that it would be set back by it. One that a
+/// clock made which was ahead is no reason.
+fn has_newer(copies: &CloudMemory, last: SnapshotId, now: DateTime<FixedOffset>) -> bool {
+    // Of one run each disk has a snapshot of this name, which the mirror may have under the next ones.
+    let after = last.first_free(|id| copies.uploaded.contains(&id));
+    let newest = copies.last.as_ref().map(|newest| newest.id);
+    let now = SnapshotId::from_local(now.naive_local());
+    newest.is_some_and(|newest| newest >= after && newest <= now)
 }
 
 /// Whether what is backed up is the same.
@@ -92,21 +130,18 @@ impl RemoteFacts {
         inventory: &Inventory,
         name: &DestinationName,
         options: &Options,
-        plan_of: PlanOf<'_>,
+        (wanted, plan_of): (&Wanted, PlanOf<'_>),
     ) -> Option<Self> {
-        let mut facts = Self {
-            options: config.remote_options(name)?,
-            from: Vec::new(),
-            away: Vec::new(),
-            unfit: Vec::new(),
-            waits_for_script: false,
-        };
+        let mut facts = Self::supposed(config.remote_options(name)?, Vec::new());
+        let copies = inventory.view(name).cloud.unwrap_or_default();
         for feed in feeds_of(config, name) {
             if let Some(view) = config.view(&feed) {
-                facts.judge_feed(&view, &inventory.view(&feed), feed, options, plan_of);
+                let (inventory, plan) = (&inventory.view(&feed), plan_of(&feed));
+                let planned = (options, plan, wanted.has(&feed));
+                facts.judge_feed(&view, inventory, feed, planned, &copies);
             }
         }
-        Some(facts)
+        Some(facts.in_order())
     }
 
     fn judge_feed(
@@ -114,8 +149,8 @@ impl RemoteFacts {
         view: &Config,
         inventory: &Inventory,
         name: DestinationName,
-        options: &Options,
-        plan_of: PlanOf<'_>,
+        (options, plan, is_wanted): (&Options, Option<&Plan>, bool),
+        copies: &CloudState,
     ) {
         let inventory = &crate::pipeline::sorted(inventory);
         let options = Options {
@@ -132,7 +167,6 @@ impl RemoteFacts {
         let mut refusals = Vec::new();
         check_destination(&facts, found, &mut refusals);
         refusals.retain(|one| one.code != code::DESTINATION_READ_ONLY);
-        let plan = plan_of(&name);
         let twice = plan.iter().flat_map(|plan| &plan.findings);
         refusals.extend(
             twice
@@ -147,7 +181,22 @@ impl RemoteFacts {
             return;
         }
         let snapshot = plan.and_then(Plan::snapshot).map(|snapshot| snapshot.id);
-        let last = facts.reference.map(|good| good.record.id);
+        let good = facts.reference;
+        let (memory, now) = (&copies.memory, facts.started_at);
+        let is_old = |id: &SnapshotId| self.is_mirror() && has_newer(memory, *id, now);
+        let last = good.map(|good| good.record.id);
+        let is_behind = last.as_ref().is_some_and(is_old);
+        let last = last.filter(|_| !is_behind);
+        if self.is_mirror() {
+            let expected = match (facts.sources().next(), good) {
+                (None, Some(good)) => cloud_sync::expected_of(good, copies),
+                _ => cloud_sync::expected(&facts, copies),
+            };
+            let mirror = &mut self.mirror;
+            mirror.expected.insert(name.clone(), expected);
+            mirror.accepted = mirror.accepted.max(cloud_sync::newest_accepted(&facts));
+            mirror.has_suspect |= cloud_sync::has_suspect(&facts);
+        }
         match read_only(&facts) {
             Some(destination) if snapshot.or(last).is_some() => self.from.push(UploadFeed {
                 of: name,
@@ -155,6 +204,11 @@ impl RemoteFacts {
                 snapshot,
                 last,
             }),
+            _ if is_behind && !is_wanted => self.away.push(name),
+            _ if is_behind => self.unfit.push((
+                name,
+                "what is there is newer than its last good snapshot".to_owned(),
+            )),
             _ => self
                 .unfit
                 .push((name, "it has no good snapshot yet".to_owned())),
@@ -170,7 +224,46 @@ impl RemoteFacts {
             away: Vec::new(),
             unfit: Vec::new(),
             waits_for_script: false,
+            mirror: MirrorFacts::default(),
         }
+        .in_order()
+    }
+
+    /// With the disks as they are asked: for a mirror, which must not go back, the one that has the newest
+    /// snapshot first.
+    fn in_order(mut self) -> Self {
+        if self.is_mirror() {
+            self.from.sort_by_key(|feed| Reverse(feed.last));
+        }
+        self
+    }
+
+    /// Whether copies there are a mirror.
+    pub(crate) fn is_mirror(&self) -> bool {
+        self.options.layout == Layout::Mirror
+    }
+
+    /// The snapshot that goes to a mirror if all goes well.
+    pub(crate) fn likely_snapshot(&self) -> Option<SnapshotId> {
+        let mut new = self.from.iter().filter_map(|feed| feed.snapshot);
+        new.next().or(self.from.first()?.last)
+    }
+
+    /// What there is to do at most for a mirror, where a disk gives the snapshot.
+    pub(crate) fn expected(&self) -> Option<CloudChange> {
+        let mut new = self.from.iter().filter(|feed| feed.snapshot.is_some());
+        let first = new.next().or(self.from.first())?;
+        self.mirror.expected.get(&first.of).copied()
+    }
+
+    /// The newest snapshot of these disks that a person accepted.
+    pub(crate) fn newest_accepted(&self) -> Option<SnapshotId> {
+        self.mirror.accepted
+    }
+
+    /// Whether one of these disks has a snapshot that is suspect, and that nobody has accepted.
+    pub(crate) fn has_suspect(&self) -> bool {
+        self.mirror.has_suspect
     }
 
     /// Whether the remote gets the live sources.

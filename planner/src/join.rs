@@ -97,7 +97,7 @@ pub fn plan_all(
                 let one = planned.iter().find(|one| one.of.as_ref() == of)?;
                 Some(&one.plan)
             };
-            let remote = RemoteFacts::find(config, inventory, &name, options, &plan_of);
+            let remote = RemoteFacts::find(config, inventory, &name, options, (wanted, &plan_of));
             plan_chain(name, remote.as_ref())
         })
         .collect();
@@ -275,12 +275,10 @@ fn wait_for_feeds(steps: &mut [Step]) {
         .map(|step| (step.of.clone(), step.id.clone()))
         .collect();
     for step in steps {
-        let Action::Upload(upload) = &step.action else {
-            continue;
-        };
+        let feeds = step.action.feeds();
         let is_fed_by = |of: &Option<DestinationName>| {
             let of = of.as_ref().map_or(DestinationName::LOCAL, |of| of.as_str());
-            upload.from.iter().any(|feed| feed.of.as_str() == of)
+            feeds.iter().any(|feed| feed.of.as_str() == of)
         };
         let feeding = makers.iter().filter(|(of, _)| is_fed_by(of));
         step.after.extend(feeding.map(|(_, id)| id.clone()));

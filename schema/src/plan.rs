@@ -240,6 +240,26 @@ pub fn only_tells(step: &str) -> bool {
 }
 
 impl Action {
+    /// The disks that a named remote may get a snapshot from.
+    #[must_use]
+    pub fn feeds(&self) -> &[UploadFeed] {
+        match self {
+            Self::Upload(upload) => &upload.from,
+            Self::CloudSync(sync) => &sync.from,
+            _ => &[],
+        }
+    }
+
+    /// The live sources that go to a remote.
+    #[must_use]
+    pub fn live(&self) -> Option<&LiveSources> {
+        match self {
+            Self::Upload(upload) => upload.live.as_ref(),
+            Self::CloudSync(sync) => sync.live.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether it does nothing to snapshots: it runs a script afterwards or tells people.
     #[must_use]
     pub fn is_about_others(&self) -> bool {

@@ -171,6 +171,9 @@ fn kill_group(child: &Child) {
 fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
     let snapshots = |purpose| {
         let engine = open_engine(question)?;
+        if engine.is_of_mirror() {
+            return Some(uploaded(&engine, &question.typed));
+        }
         let found = engine.offer_snapshots(purpose, &question.typed, closely);
         found.ok()
     };
@@ -189,11 +192,8 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
         // Once is enough: nothing more is known of these.
         _ if closely => None,
         Wanted::Uploaded => {
-            let ids = open_engine(question)?.remembered_uploads().into_iter();
-            let ids = ids.map(|id| id.to_string());
-            let words: Vec<String> = std::iter::once("latest".to_owned()).chain(ids).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            Some(fixed(&words, "in the cloud", &question.typed))
+            let engine = open_engine(question)?;
+            Some(uploaded(&engine, &question.typed))
         }
         Wanted::PathIn(snapshot) => paths_in(&open_engine(question)?, snapshot, &question.typed),
         Wanted::OldHost => {
@@ -217,6 +217,19 @@ fn find_offers(question: &Question, closely: bool) -> Option<Vec<Offer>> {
             &question.typed,
         )),
     }
+}
+
+/// What is known to be in the cloud, or on a named mirror.
+fn uploaded(engine: &Engine, typed: &str) -> Vec<Offer> {
+    let ids = engine.remembered_uploads().into_iter();
+    let ids = ids.map(|id| id.to_string());
+    let words: Vec<String> = std::iter::once("latest".to_owned()).chain(ids).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let about = match engine.of_named() {
+        Some(name) => format!("on {name}"),
+        None => "in the cloud".to_owned(),
+    };
+    fixed(&words, &about, typed)
 }
 
 /// The destinations that are used, each with where it is.

@@ -6,7 +6,10 @@ use anyhow::Result;
 use backup::{Engine, engine::Listing};
 use schema::{
     config::DestinationName,
-    output::list::{FORMAT_VERSION, SnapshotList},
+    output::{
+        cloud::{self, CloudSnapshot, CloudSnapshotList},
+        list::{FORMAT_VERSION, SnapshotList},
+    },
 };
 
 use crate::{cli::List, exit, out::Out, render, screen::Screen, settings::Settings};
@@ -14,6 +17,9 @@ use crate::{cli::List, exit, out::Out, render, screen::Screen, settings::Setting
 /// Shows all snapshots, of each destination.
 pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -> Result<u8> {
     let engine = settings.open_engine_at(arguments.at.now, out)?;
+    if engine.is_of_mirror() {
+        return list_copies(&engine, settings, out);
+    }
     if engine.named().is_empty() {
         let listing = engine.list(&Screen::new(settings, out))?;
         match settings.json {
@@ -23,6 +29,25 @@ pub(crate) fn list_snapshots(arguments: &List, settings: &Settings, out: &Out) -
         return Ok(exit::DONE);
     }
     list_several(&engine, settings, out)
+}
+
+/// Shows which snapshots can be restored from a copy: that in the cloud, or a named mirror.
+pub(crate) fn list_copies(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
+    let screen = Screen::new(settings, out);
+    let uploaded = engine.list_cloud(&screen);
+    screen.clear();
+    let uploaded = uploaded?;
+    if settings.json {
+        let snapshots = uploaded.into_iter().map(|id| CloudSnapshot { id });
+        out.print_json(&CloudSnapshotList {
+            format_version: cloud::FORMAT_VERSION,
+            snapshots: snapshots.collect(),
+        });
+    } else {
+        let ids: Vec<String> = uploaded.iter().map(ToString::to_string).collect();
+        out.print_data(&ids.join("\n"));
+    }
+    Ok(exit::DONE)
 }
 
 /// Shows the snapshots of several destinations; refused where none of them can be looked at.

@@ -6,14 +6,7 @@ use anyhow::Result;
 use backup::engine::{PreparedRestore, RestoreFrom, RestoreRequest, RestoreSnapshot, TypedPath};
 use chrono::{DateTime, FixedOffset, Local};
 use executor::restore::without_foretold;
-use schema::{
-    journal::Outcome,
-    output::{
-        cloud::{CloudSnapshot, CloudSnapshotList, FORMAT_VERSION},
-        restore::RestorePreview,
-    },
-    plan::Owner,
-};
+use schema::{journal::Outcome, output::restore::RestorePreview, plan::Owner};
 
 use crate::{
     cli::{At, List, Origin, Restore},
@@ -40,7 +33,7 @@ struct Words<'a> {
 pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out) -> Result<u8> {
     let from_cloud = arguments.from == Some(Origin::Cloud);
     if arguments.list && from_cloud {
-        return list_cloud(settings, out);
+        return list::list_copies(&settings.open_engine(out)?, settings, out);
     }
     if arguments.list {
         let every = List {
@@ -81,25 +74,6 @@ pub(crate) fn restore_files(arguments: &Restore, settings: &Settings, out: &Out)
     Ok(outcome::show_steps(
         &restored?, "restore", &said, settings, out,
     ))
-}
-
-fn list_cloud(settings: &Settings, out: &Out) -> Result<u8> {
-    let engine = settings.open_engine(out)?;
-    let screen = Screen::new(settings, out);
-    let uploaded = engine.list_cloud(&screen);
-    screen.clear();
-    let uploaded = uploaded?;
-    if settings.json {
-        let snapshots = uploaded.into_iter().map(|id| CloudSnapshot { id });
-        out.print_json(&CloudSnapshotList {
-            format_version: FORMAT_VERSION,
-            snapshots: snapshots.collect(),
-        });
-    } else {
-        let ids: Vec<String> = uploaded.iter().map(ToString::to_string).collect();
-        out.print_data(&ids.join("\n"));
-    }
-    Ok(exit::DONE)
 }
 
 /// Takes the words apart: snapshot, paths, target.

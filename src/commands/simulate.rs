@@ -26,6 +26,12 @@ pub(crate) fn simulate_retention(
     out: &Out,
 ) -> Result<u8> {
     let engine = settings.open_engine(out)?;
+    if engine.is_of_mirror() {
+        return Err(invalid_input(
+            "a mirror keeps no snapshots by rules",
+            "name a disk, or a remote with history",
+        ));
+    }
     let config = engine.config();
     let start = arguments
         .at

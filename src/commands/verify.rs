@@ -22,10 +22,11 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     let screen = Screen::new(settings, out)
         .told_at_end()
         .repairing(arguments.repair);
-    if engine.is_of_remote() {
+    let is_remote = engine.is_of_remote() || engine.is_of_mirror();
+    if is_remote {
         refuse_for_remote(arguments)?;
     }
-    let is_far = arguments.cloud || engine.is_of_remote();
+    let is_far = arguments.cloud || is_remote;
     if is_far && !arguments.against_state {
         let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
         screen.clear();
@@ -71,12 +72,12 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     })
 }
 
-/// Refuses what a remote with history is not asked for: its contents are compared whatever snapshots have them.
+/// Refuses what a named remote is not asked for: its contents are compared whatever snapshots have them.
 fn refuse_for_remote(arguments: &Verify) -> Result<()> {
     let (option, hint) = if arguments.snapshot.is_some() {
         (
             "a snapshot",
-            "leave it out: contents are there once, and are compared for all snapshots at once",
+            "leave it out: all that is there is compared at once",
         )
     } else if arguments.against_state {
         ("--against-state", "it is for disks")
@@ -89,7 +90,7 @@ fn refuse_for_remote(arguments: &Verify) -> Result<()> {
         return Ok(());
     };
     Err(invalid_input(
-        format!("a remote with history is not verified with {option}"),
+        format!("a remote is not verified with {option}"),
         hint,
     ))
 }

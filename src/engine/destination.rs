@@ -301,9 +301,9 @@ impl Engine {
     /// # Errors
     /// Fails if it is there and cannot be read.
     pub(super) fn recall_copies(&self, state: &StateDir) -> Result<CloudMemory> {
-        match self.remote {
-            Some(_) => self.recall_history(state),
-            None => recall_upload(state, &self.cloud_remote()),
+        match self.is_of_remote() {
+            true => self.recall_history(state),
+            false => recall_upload(state, &self.cloud_remote()),
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) struct InventoryRequest<'a> {
 }
 
 /// What the looks at the sources for several destinations share.
-struct Looks<'a> {
+pub(super) struct Looks<'a> {
     /// The engine that knows all of them.
     engine: &'a Engine,
     scans: SharedScan,
@@ -60,7 +60,7 @@ impl<'a> Looks<'a> {
     }
 
     /// The inodes that no walk enters.
-    fn left_out(&mut self) -> Vec<(u64, u64)> {
+    pub(super) fn left_out(&mut self) -> Vec<(u64, u64)> {
         let left_out = &mut self.left_out;
         let left_out = left_out.get_or_insert_with(|| self.engine.inodes_left_out());
         left_out.clone()
@@ -112,12 +112,7 @@ impl Operation<'_> {
             }
             let view = self.engine.view_of(Some(&name))?;
             if view.remote.is_some() {
-                self.look_at_feeds(&name, &mut inventory)?;
-                let is_live = planner::uploads_live(&self.engine.config, &inventory, &name);
-                let found = self
-                    .in_view(&view)
-                    .inventory_of_remote(is_live, &mut looks)?;
-                inventory.others.insert(name, found.into_other());
+                self.look_for_remote(&name, &mut inventory, request.wanted, &mut looks)?;
                 continue;
             }
             let (found, survey) = self.in_view(&view).look_for_one(request, &mut looks)?;
@@ -127,60 +122,7 @@ impl Operation<'_> {
         Ok((inventory, surveys))
     }
 
-    /// Looks at the disks that a remote may get snapshots from and that nobody looked at, without the sources.
-    fn look_at_feeds(&self, remote: &DestinationName, inventory: &mut Inventory) -> Result<()> {
-        for feed in planner::feeds_of(&self.engine.config, remote) {
-            let found = inventory.view(&feed);
-            if found.destination.is_some() || found.fault.is_some() {
-                continue;
-            }
-            let view = self
-                .engine
-                .view_of(Some(&feed).filter(|of| !of.is_predefined()))?;
-            let found = self.in_view(&view).look_at_one()?;
-            if feed.is_predefined() {
-                inventory
-                    .known_destinations
-                    .clone_from(&found.known_destinations);
-                inventory.destination = found.destination;
-            } else {
-                inventory.others.insert(feed, found.into_other());
-            }
-        }
-        Ok(())
-    }
-
-    /// The disk whose view this is, without the sources; of one that cannot be looked at, that it is absent.
-    fn look_at_one(&self) -> Result<Inventory> {
-        let found = match self.look_by(RecordReading::Changed) {
-            Err(error) if error.kind.step_status().is_some() => self.absent_because(error),
-            found => found?,
-        };
-        self.inventory_of(Some(found))
-    }
-
-    /// What is known of the remote whose view this is, and the sources where it gets them live. Nothing is asked
-    /// of the remote: the upload lists it before it puts anything.
-    fn inventory_of_remote(&self, is_live: bool, looks: &mut Looks<'_>) -> Result<Inventory> {
-        let cloud = self.cloud_state(None)?;
-        let inventory = Inventory {
-            cloud,
-            ..self.inventory_of(None)?
-        };
-        if !is_live {
-            return Ok(inventory);
-        }
-        let choice = (&self.engine.config.local).into();
-        let left_out = looks.left_out();
-        let (sources, survey) = scan::scan_sources(&choice, None, None, &left_out, self.context)?;
-        Ok(Inventory {
-            sources,
-            unmatched_patterns: survey.unmatched_patterns,
-            ..inventory
-        })
-    }
-
-    fn absent_because(&self, error: Error) -> DestinationState {
+    pub(super) fn absent_because(&self, error: Error) -> DestinationState {
         DestinationState {
             absent_because: Some(error.message),
             absent_code: error.code,
@@ -449,7 +391,7 @@ impl Operation<'_> {
     }
 
     /// The live sources, compared with the last upload as far as it is known here.
-    fn inventory_of_live(
+    pub(super) fn inventory_of_live(
         &self,
         destination: Option<DestinationState>,
         looks: &mut Looks<'_>,
@@ -501,7 +443,10 @@ impl Operation<'_> {
     }
 
     /// What is known of the copies in the cloud without asking it.
-    fn cloud_state(&self, newest: Option<(&Store, SnapshotId)>) -> Result<Option<CloudState>> {
+    pub(super) fn cloud_state(
+        &self,
+        newest: Option<(&Store, SnapshotId)>,
+    ) -> Result<Option<CloudState>> {
         let cloud = &self.engine.config.cloud;
         if !cloud.enable {
             return Ok(None);
@@ -509,7 +454,7 @@ impl Operation<'_> {
         let state = self.engine.state()?;
         let remote = self.engine.cloud_remote();
         let config_file = cloud.config_file.as_ref();
-        if self.engine.remote.is_some() {
+        if self.engine.is_of_remote() {
             let state = state.as_ref();
             return Ok(Some(scan::scan_history(state, &remote, config_file)));
         }

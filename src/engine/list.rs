@@ -47,6 +47,9 @@ impl Engine {
             };
             all.push((name, listing));
         }
+        if all.is_empty() {
+            self.require_local()?;
+        }
         Ok(all)
     }
 

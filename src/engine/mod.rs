@@ -31,6 +31,7 @@ mod operation;
 mod own_file;
 mod plan;
 mod remote;
+mod remote_inventory;
 mod restore;
 mod setup;
 mod state;

@@ -40,6 +40,14 @@ impl Engine {
         remote.is_some_and(|remote| remote.layout == Layout::History)
     }
 
+    /// Whether this is the view of a named remote that is a mirror: in it that is the cloud, and there are no
+    /// snapshots but the copies there.
+    #[must_use]
+    pub fn is_of_mirror(&self) -> bool {
+        let remote = self.remote.as_ref();
+        remote.is_some_and(|remote| remote.layout == Layout::Mirror)
+    }
+
     /// The engine whose destination can be read: of a remote what is known of it, after it was asked if it is
     /// to be; any other is itself.
     ///
@@ -163,9 +171,15 @@ impl Engine {
 
     /// The refusal of what only disks can do.
     pub(super) fn refuse_remote(&self) -> Result<()> {
-        let Some(name) = self.of.as_ref().filter(|_| self.is_of_remote()) else {
+        let Some(name) = self.of.as_ref().filter(|_| self.remote.is_some()) else {
             return Ok(());
         };
+        if self.is_of_mirror() {
+            return Err(Error::refused(format!(
+                "{name} is a mirror, and this is for snapshots that stand by themselves"
+            ))
+            .hint("list, restore and verify work there"));
+        }
         Err(
             Error::refused(format!("{name} is a remote, and this is for disks only"))
                 .hint(

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset};
 use executor::{
-    Error,
+    Error, ErrorKind,
     error::Result,
     restore::{self, Choice, RecordedSnapshot, Request},
     store::Store,
@@ -24,6 +24,7 @@ use planner::{
 };
 use schema::{
     RunResult, SnapshotId, StoredPathBuf, Tier,
+    config::DestinationName,
     inventory::DestinationState,
     plan::{Action, Owner, RestoreStep},
 };
@@ -210,14 +211,15 @@ impl Engine {
                 }
                 RestoreSnapshot::AsOf(time) => Asked::AsOf(*time),
             };
-            if let Some(nearest) = self.nearest(asked, observer)? {
+            let nearest = self.nearest(asked, observer);
+            if let Some(nearest) = nearest.map_err(|error| self.with_mirrors(error))? {
                 let prepared = nearest.prepare_restore(request, observer)?;
                 return Ok(PreparedRestore {
                     nearest: Some(nearest),
                     ..prepared
                 });
             }
-            if !self.is_of_remote() {
+            if self.remote.is_none() {
                 return self.unlogged(observer).prepare_restore(request);
             }
         }
@@ -256,6 +258,22 @@ impl Engine {
             download: Some(download),
             ..prepared
         })
+    }
+
+    /// Why no destination serves, with the mirror that may: it is taken by its name alone.
+    fn with_mirrors(&self, mut error: Error) -> Error {
+        let is_mirror = |name: &DestinationName| self.of(name).is_some_and(|it| it.is_of_mirror());
+        let mirror = self.named().into_iter().find(is_mirror);
+        let Some(mirror) = mirror.filter(|_| error.kind != ErrorKind::Interrupted) else {
+            return error;
+        };
+        let named = format!("`backup restore --destination {mirror} ...` takes it from the mirror");
+        let hint = error
+            .hint
+            .iter()
+            .fold(named, |named, hint| format!("{hint}; {named}"));
+        error.hint = Some(hint);
+        error
     }
 
     /// Runs a restore that was prepared. What was downloaded for it is thrown away if all went well.

@@ -48,6 +48,7 @@ mod manual;
 mod many_days;
 mod many_snapshots;
 mod metrics;
+mod mirrors;
 mod mounted;
 mod mounting_script;
 mod naming;

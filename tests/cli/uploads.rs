@@ -37,14 +37,14 @@ fn inodes(lab: &Lab) -> Vec<(PathBuf, u64)> {
     .collect()
 }
 
-fn results(report: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn results(report: &Value) -> Vec<(&str, &str)> {
     let all = report["destinations"].as_object().unwrap().iter();
     all.map(|(name, one)| (name.as_str(), one["result"].as_str().unwrap()))
         .collect()
 }
 
 /// Runs a backup with an rclone that does something before it does what this pattern of a shell says.
-fn apply_with_rclone(lab: &Lab, now: &str, pattern: &str, what: &str) -> Ran {
+pub(crate) fn apply_with_rclone(lab: &Lab, now: &str, pattern: &str, what: &str) -> Ran {
     let mut find = Command::new("sh");
     let real = find.args(["-c", "command -v rclone"]).output().unwrap();
     let real = String::from_utf8(real.stdout).unwrap();

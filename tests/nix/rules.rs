@@ -202,8 +202,8 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
         ),
         named(
             "b2",
-            json!({ "type": "remote", "remote": "b2:", "layout": "mirror" }),
-            "destinations.b2.layout",
+            json!({ "type": "remote", "remote": "b2:", "layout": "mirror", "expire": "never" }),
+            "destinations.b2.expire",
             "mirror",
         ),
         named(

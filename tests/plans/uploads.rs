@@ -14,7 +14,7 @@ use super::{find_difference, holds_of_every_plan, world::World};
 
 const NIGHT: &str = "2025-01-16T02:00:00+01:00";
 
-fn name(text: &str) -> DestinationName {
+pub(crate) fn name(text: &str) -> DestinationName {
     DestinationName::new(text)
 }
 
@@ -25,11 +25,11 @@ fn world() -> World {
         .add_remote("b2", json!({}), &[])
 }
 
-fn with_sources(world: World) -> World {
+pub(crate) fn with_sources(world: World) -> World {
     world.other("b2", |b2| b2.sources = World::new(NIGHT).inventory.sources)
 }
 
-fn away(world: World, disk: &str) -> World {
+pub(crate) fn away(world: World, disk: &str) -> World {
     match disk {
         "local" => world.destination(|found| found.mounted = false),
         disk => world.other(disk, |found| {
@@ -40,7 +40,7 @@ fn away(world: World, disk: &str) -> World {
 
 /// The plan, after all that must hold of it.
 #[track_caller]
-fn planned(world: &World) -> Plan {
+pub(crate) fn planned(world: &World) -> Plan {
     let plan = world.plan();
     holds_of_every_plan(&plan, &world.inventory);
     let (config, inventory) = (world.config(), &world.inventory);
@@ -151,11 +151,17 @@ fn the_sources_are_uploaded_where_no_disk_with_them_is_there() {
     assert!(upload.from.is_empty());
     assert_eq!(upload.live.as_ref().unwrap().sources.len(), 1);
     assert_eq!(codes(&plan), [code::UPLOAD_FROM_SOURCES]);
-    assert!(uploads_live(&none.config(), &none.inventory, &name("b2")));
+    assert!(uploads_live(
+        &none.config(),
+        &none.inventory,
+        &name("b2"),
+        None
+    ));
     assert!(!uploads_live(
         &world().config(),
         &world().inventory,
-        &name("b2")
+        &name("b2"),
+        None
     ));
     // Its own sources no disk has.
     let own = with_sources(world()).set("destinations.b2.sources", json!(["/home"]));

@@ -47,6 +47,8 @@ pub struct RemoteManifests {
     pub of: BTreeMap<SnapshotId, RemoteSnapshot>,
     /// The machines that say that the copies are theirs.
     pub owners: Vec<String>,
+    /// Whether it has manifests of layout `history`.
+    pub has_history: bool,
 }
 
 /// An item of `rclone lsjson`.
@@ -145,6 +147,9 @@ pub fn list_remote_manifests(
         &mut |item| {
             let Some((id, name)) = item.path.split_once('/') else {
                 found.owners.extend(machine_of(&item.path));
+                let of_history = item.path.split_once('.');
+                let is_id = |(name, _): (&str, _)| name.parse::<SnapshotId>().is_ok();
+                found.has_history |= of_history.is_some_and(is_id);
                 return;
             };
             let Ok(id) = id.parse::<SnapshotId>() else {

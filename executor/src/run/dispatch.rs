@@ -10,7 +10,7 @@ use schema::{
 use super::{
     report::conclude,
     session::Session,
-    sessions::{InChain, Sessions},
+    sessions::{InChain, Sessions, ToRemote},
 };
 use crate::{
     error::{Error, Result},
@@ -31,8 +31,8 @@ pub(super) fn do_step(
     report: &Report,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    if let Action::Upload(upload) = &step.action {
-        return sessions.upload(plan, step, upload, context);
+    if let Some(to) = ToRemote::of(&step.action) {
+        return sessions.upload(plan, step, to, context);
     }
     let (session, looks) = sessions.of_step(step)?;
     let in_chain = InChain {

@@ -8,7 +8,7 @@ use schema::{
     config::DestinationName,
     journal::{JournalEvent, Outcome, Status},
     plan::{
-        Step, UploadFeed, UploadStep,
+        Action, CloudSyncStep, Step, UploadFeed, UploadStep,
         chain::{chain_id, plain_id},
     },
 };
@@ -20,13 +20,39 @@ use crate::{
     journal::{Journal, Replay},
     scan::Looks,
     state_dir::StateDir,
-    steps::upload::{OpenFeed, run_upload_step},
+    steps::{cloud_sync::run_mirror_step, feed::OpenFeed, upload::run_upload_step},
     store::Store,
     survey::Survey,
 };
 
 /// Surveys of the sources, each as one destination has them; `None` is the base, of `local` and `cloud`.
 pub type Surveys = BTreeMap<Option<DestinationName>, Survey>;
+
+/// What is done for a named remote with what other destinations have.
+#[derive(Clone, Copy)]
+pub(super) enum ToRemote<'a> {
+    /// To one with history, the live sources too.
+    History(&'a UploadStep),
+    /// To a mirror.
+    Mirror(&'a CloudSyncStep),
+}
+
+impl<'a> ToRemote<'a> {
+    pub(super) fn of(action: &'a Action) -> Option<Self> {
+        match action {
+            Action::Upload(upload) => Some(Self::History(upload)),
+            Action::CloudSync(sync) if !sync.from.is_empty() => Some(Self::Mirror(sync)),
+            _ => None,
+        }
+    }
+
+    fn remote(self) -> &'a str {
+        match self {
+            Self::History(upload) => &upload.call.remote,
+            Self::Mirror(sync) => &sync.remote,
+        }
+    }
+}
 
 /// The sessions of a run, by destination.
 pub(super) struct Sessions {
@@ -98,17 +124,19 @@ impl Sessions {
     /// and let go of.
     ///
     /// # Errors
-    /// As [`run_upload_step`].
+    /// As [`run_upload_step`] and [`run_mirror_step`].
     pub(super) fn upload(
         &mut self,
         plan: &Plan,
         step: &Step,
-        upload: &UploadStep,
+        to: ToRemote<'_>,
         context: Context<'_>,
     ) -> Result<Outcome> {
+        let from = step.action.feeds();
+        let is_live = step.action.live().is_some();
         let mut lent = Vec::new();
         let mut away = Vec::new();
-        for feed in &upload.from {
+        for feed in from {
             let of = session_of(feed);
             let has = self.all.get(&of).is_some_and(Session::has_destination);
             if !has {
@@ -128,8 +156,7 @@ impl Sessions {
             }
         }
         let is_there = |feed: &&UploadFeed| away.iter().all(|(of, _)| *of != feed.of);
-        let feeds: Vec<OpenFeed<'_>> = upload
-            .from
+        let feeds: Vec<OpenFeed<'_>> = from
             .iter()
             .filter(is_there)
             .filter_map(|feed| {
@@ -139,15 +166,21 @@ impl Sessions {
             .collect();
         let state = self.state.of_destination(step.of.as_ref());
         let done = match away.first() {
-            Some((of, error)) if feeds.is_empty() && upload.live.is_none() => Ok(Outcome {
+            Some((of, error)) if feeds.is_empty() && !is_live => Ok(Outcome {
                 status: Status::Deferred,
                 message: format!(
                     "nothing is uploaded to {}: {of}: {}",
-                    upload.call.remote, error.message
+                    to.remote(),
+                    error.message
                 ),
                 ..error.clone().into_outcome(Status::Deferred)
             }),
-            _ => run_upload_step(&feeds, &state, plan, &step.id, upload, context),
+            _ => match to {
+                ToRemote::Mirror(sync) => run_mirror_step(&feeds, &state, &step.id, sync, context),
+                ToRemote::History(upload) => {
+                    run_upload_step(&feeds, &state, plan, &step.id, upload, context)
+                }
+            },
         };
         for (of, before) in lent {
             match before {

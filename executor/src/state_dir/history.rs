@@ -14,7 +14,7 @@ use schema::{
     config::DestinationName,
     drill::Drill,
     health::{self, EndedRun, Health, SpaceSample},
-    plan::{Action, Step},
+    plan::Step,
 };
 
 pub(super) const HEALTH: &str = "health.json";
@@ -80,11 +80,7 @@ impl StateDir {
             let at = self.named(&format!("{RUNS}/{name}/{PLAN}"));
             let plan: Option<Plan> = read_json(&run, PLAN, &at).unwrap_or_default();
             let looks = |plan: &Plan| {
-                let live = |step: &Step| match &step.action {
-                    Action::CloudSync(sync) => sync.live.is_some(),
-                    Action::Upload(upload) => upload.live.is_some(),
-                    _ => false,
-                };
+                let live = |step: &Step| step.action.live().is_some();
                 plan.snapshot().is_some() || plan.steps.iter().any(live)
             };
             let name = self.of.clone();

@@ -9,15 +9,19 @@ use schema::{
     record::SnapshotRecord,
 };
 
-use super::{rotate, space_check::add_stuck};
+use super::{
+    feed::{OpenFeed, StoredSnapshot, choose, nothing_to_upload, sealed},
+    rotate,
+    space_check::add_stuck,
+};
 use crate::{
     cloud::{
         live,
         memory::RemoteCache,
-        upload::{self, UploadSource},
+        upload::{self, UploadSource, Uploaded},
     },
     error::{Error, ErrorKind, Result},
-    event::{Context, Stop},
+    event::Context,
     scan::inodes_left_out,
     state_dir::StateDir,
     store::Store,
@@ -50,20 +54,12 @@ pub fn run_cloud_sync_step(
             ),
         ));
     };
-    let home = store
-        .home_of(id)?
-        .ok_or_else(|| Error::failed(format!("snapshot {id} is gone")))?;
-    let tree = store.snapshot(home, id)?;
-    check_manifest(store, &record, context.stop)?;
-    let source = UploadSource {
-        folder: &store.named(&format!("{home}/{id}")),
-        record: &record,
-        tree: &tree,
-        manifest: store.manifest(id)?,
-        accepted: marks.accepted,
-        live: None,
+    let stored = StoredSnapshot {
+        store,
+        record,
+        marks,
     };
-    let uploaded = match upload::upload_snapshot(state, name, step, source, context) {
+    let uploaded = match copy_stored(&stored, state, name, step, context) {
         Ok(uploaded) => uploaded,
         // The snapshot is made: the run is not refused, it lacks its copy.
         Err(error) if error.kind == ErrorKind::Refused => {
@@ -94,6 +90,47 @@ pub fn run_cloud_sync_step(
         add_stuck(&mut outcome, &stuck);
     }
     Ok(outcome)
+}
+
+/// Copies to a named mirror from the first of the destinations that has a good snapshot, as an upload to a
+/// remote with history does. `feeds` are those of the step that are there, in its order.
+///
+/// # Errors
+/// An interruption, a snapshot that cannot be read, or a remote that cannot be reached.
+pub fn run_mirror_step(
+    feeds: &[OpenFeed<'_>],
+    state: &StateDir,
+    name: &str,
+    step: &CloudSyncStep,
+    context: Context<'_>,
+) -> Result<Outcome> {
+    let Some(found) = choose(feeds)? else {
+        return Ok(nothing_to_upload(feeds, &step.remote));
+    };
+    let uploaded = copy_stored(&found.stored, state, name, step, context)?;
+    let mut outcome = uploaded.outcome;
+    found.tell(&mut outcome, feeds, uploaded.id);
+    Ok(outcome)
+}
+
+/// Copies a snapshot that is good.
+fn copy_stored(
+    stored: &StoredSnapshot<'_>,
+    state: &StateDir,
+    name: &str,
+    step: &CloudSyncStep,
+    context: Context<'_>,
+) -> Result<Uploaded> {
+    let (folder, tree) = stored.open(context.stop)?;
+    let source = UploadSource {
+        folder: &folder,
+        record: &stored.record,
+        tree: &tree,
+        manifest: stored.store.manifest(stored.record.id)?,
+        accepted: stored.marks.accepted,
+        live: None,
+    };
+    upload::upload_snapshot(state, name, step, source, context)
 }
 
 /// Whether this process sees the destination read-only, as the unit of the cloud steps does that is
@@ -128,7 +165,12 @@ pub fn run_live_cloud_sync_step(
         accepted: false,
         live: Some(&found.roots),
     };
-    let mut outcome = upload::upload_snapshot(state, name, step, source, context)?.outcome;
+    let uploaded = upload::upload_snapshot(state, name, step, source, context)?;
+    let mut outcome = uploaded.outcome;
+    // A copy of a name of its own is a backup of its own.
+    if state.of.is_some() {
+        outcome.sealed = Some(sealed(uploaded.id, &found.record, &outcome));
+    }
     add_unread(&mut outcome, &found.record);
     Ok(outcome)
 }
@@ -147,16 +189,4 @@ pub(super) fn add_unread(outcome: &mut Outcome, record: &SnapshotRecord) {
         Some("see the listed paths; exclude what cannot be read with local.excludePatterns".into())
     });
     outcome.problems.extend(record.problems.iter().cloned());
-}
-
-/// Refuses a manifest that is not the one that was sealed: the copy would be as damaged.
-pub(super) fn check_manifest(store: &Store, record: &SnapshotRecord, stop: &Stop) -> Result<()> {
-    let id = record.id;
-    let Some(fault) = store.manifest_fault(record, stop)? else {
-        return Ok(());
-    };
-    Err(Error::failed(format!(
-        "the manifest of snapshot {id} is missing or damaged: {fault}"
-    ))
-    .hint("look at it with `backup health`; the next snapshot can be uploaded"))
 }

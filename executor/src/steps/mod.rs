@@ -2,6 +2,7 @@
 
 pub mod cloud_sync;
 pub mod destination_check;
+pub mod feed;
 pub mod mark;
 pub(crate) mod moving;
 pub mod notify;

@@ -6,7 +6,7 @@ use executor::{
     cloud::{fetch::WantedFiles, memory::RemoteCache},
     event::Context,
     state_dir::StateDir,
-    steps::upload::{OpenFeed, run_upload_step},
+    steps::{feed::OpenFeed, upload::run_upload_step},
     store::Store,
 };
 use schema::{

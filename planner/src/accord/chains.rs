@@ -4,7 +4,7 @@
 use schema::{
     Config, Inventory, Plan,
     config::DestinationName,
-    plan::{Action, Part, Step, UploadFeed},
+    plan::{Part, Step, UploadFeed},
 };
 
 use super::{
@@ -96,15 +96,14 @@ fn supposed_remote(
     present: &Present<'_>,
 ) -> Option<RemoteFacts> {
     let options = config.remote_options(name)?;
-    let mut steps = chain.steps.iter();
-    let found = steps.find_map(|step| match &step.action {
-        Action::Upload(upload) => Some(upload),
-        _ => None,
-    });
+    let found: Vec<&UploadFeed> = chain
+        .steps
+        .iter()
+        .flat_map(|step| step.action.feeds())
+        .collect();
     let mut from = Vec::new();
     for feed in feeds_of(config, name) {
-        let mut all = found.iter().flat_map(|found| &found.from);
-        let Some(found) = all.find(|one| one.of == feed) else {
+        let Some(found) = found.iter().find(|one| one.of == feed) else {
             continue;
         };
         let view = config.view(&feed)?;
@@ -121,7 +120,7 @@ fn supposed_remote(
         let wanted = only_read(checked(&facts)?);
         from.push(UploadFeed {
             destination: only_read(with_state_of_check(wanted, &found.destination, &facts)),
-            ..found.clone()
+            ..(*found).clone()
         });
     }
     Some(RemoteFacts::supposed(options, from))

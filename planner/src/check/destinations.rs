@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use schema::{
     Config,
-    config::{AbsolutePath, Destination, DestinationKind, DestinationName, Layout, Provider},
+    config::{
+        AbsolutePath, Destination, DestinationKind, DestinationName, Expire, Layout, Provider,
+    },
 };
 
 use super::{
@@ -248,36 +250,36 @@ pub(super) fn source(config: &Config) -> Vec<RuleFinding> {
     found
 }
 
-/// Remotes by name that are to be mirrors.
-pub(super) fn mirrors(config: &Config) -> Vec<RuleFinding> {
-    let is_mirror =
-        |one: &Destination| one.kind == DestinationKind::Remote && one.layout == Layout::Mirror;
-    used(config)
-        .filter(|(_, one)| is_mirror(one))
+/// Mirrors whose key may not delete: what is replaced there is moved to the history, from where it was.
+pub(super) fn mirrors_that_keep(config: &Config) -> Vec<RuleFinding> {
+    mirrors(used(config))
+        .filter(|(_, one)| one.expire == Expire::Never)
         .map(|(name, _)| {
+            let layout = format!("destinations.{name}.layout");
             RuleFinding::new(
-                format!("destinations.{name}.layout"),
-                "this version keeps a mirror in `cloud` alone",
+                format!("destinations.{name}.expire"),
+                "a mirror moves what it replaces, which a key that may not delete cannot",
             )
-            .expected("\"history\" for a remote that has a name of its own")
+            .expected("\"here\" for a mirror")
             .hint(format!(
-                "remove `destinations.{name}.layout`, or set `cloud.*` for a mirror"
+                "remove `destinations.{name}.expire`, or set `{layout}` to \"history\""
             ))
+            .with(&[&layout])
         })
         .collect()
 }
 
 /// Keep numbers of a remote that has no snapshots to keep.
 pub(super) fn mirror_keeps(config: &Config) -> Vec<RuleFinding> {
-    let all = config.destinations.iter();
-    let mirrors =
-        all.filter(|(_, one)| one.kind == DestinationKind::Remote && one.layout == Layout::Mirror);
-    mirrors
+    mirrors(config.destinations.iter())
         .flat_map(|(name, one)| {
             let default = schema::config::Local::default();
-            let changed = one.keep_daily != default.keep_daily
+            let changed = one.keep_last != default.keep_last
+                || one.keep_hourly != default.keep_hourly
+                || one.keep_daily != default.keep_daily
                 || one.keep_weekly != default.keep_weekly
-                || one.keep_monthly != default.keep_monthly;
+                || one.keep_monthly != default.keep_monthly
+                || one.keep_yearly != default.keep_yearly;
             finding_if(changed, || {
                 RuleFinding::new(
                     format!("destinations.{name}.layout"),
@@ -289,6 +291,13 @@ pub(super) fn mirror_keeps(config: &Config) -> Vec<RuleFinding> {
             })
         })
         .collect()
+}
+
+/// The mirrors among destinations by their names.
+fn mirrors<'a>(
+    all: impl Iterator<Item = (&'a DestinationName, &'a Destination)>,
+) -> impl Iterator<Item = (&'a DestinationName, &'a Destination)> {
+    all.filter(|(_, one)| one.kind == DestinationKind::Remote && one.layout == Layout::Mirror)
 }
 
 /// Destinations by their names that are used, as they stand.

@@ -240,7 +240,7 @@ fn a_source_of_one_is_no_other_destination() {
 }
 
 #[test]
-fn remotes_by_name_have_history_and_no_mirror() {
+fn remotes_by_name_have_history_or_are_mirrors() {
     let remote = |changes: Value| {
         let mut remote = json!({ "type": "remote", "remote": "b2:bucket" });
         for (key, value) in changes.as_object().unwrap() {
@@ -252,9 +252,13 @@ fn remotes_by_name_have_history_and_no_mirror() {
     accepted(remote(
         json!({ "expire": "never", "sources": ["/srv"], "keepLast": 9 }),
     ));
+    accepted(remote(
+        json!({ "layout": "mirror", "maxDelete": "10%", "keepHistoryDays": 30 }),
+    ));
     refused(
-        remote(json!({ "layout": "mirror" })),
-        "destinations.b2.layout: this version keeps a mirror in `cloud` alone, found \"mirror\"",
+        remote(json!({ "layout": "mirror", "expire": "never" })),
+        "destinations.b2.expire: a mirror moves what it replaces, which a key that may not delete cannot, \
+         found \"never\"",
     );
     refused(
         remote(json!({ "lockDays": 30 })),

@@ -71,7 +71,7 @@ const FAULTS_BETWEEN: &[Rule] = &[
     destinations::same_file_system,
     destinations::same_remote,
     destinations::source,
-    destinations::mirrors,
+    destinations::mirrors_that_keep,
     policy,
 ];
 

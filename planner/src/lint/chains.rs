@@ -64,13 +64,15 @@ fn waits_for_no_other(plan: &Plan, step: &Step, broken: &mut Broken) {
 
 /// Whether a step makes what another one uploads; that waits for its end, well or not.
 fn feeds(other: &Step, step: &Step) -> bool {
-    let Action::Upload(upload) = &step.action else {
-        return false;
-    };
     let is_made = matches!(other.action, Action::Snapshot(_) | Action::Rotate(_));
     let of = other
         .of
         .as_ref()
         .map_or(DestinationName::LOCAL, |of| of.as_str());
-    is_made && upload.from.iter().any(|feed| feed.of.as_str() == of)
+    is_made
+        && step
+            .action
+            .feeds()
+            .iter()
+            .any(|feed| feed.of.as_str() == of)
 }

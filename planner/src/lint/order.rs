@@ -103,10 +103,15 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
         }
         Action::Rotate(_) => need("snapshot", "without which nothing may be deleted"),
         Action::CloudSync(sync) => {
-            if sync.live.is_some() && has(plan, "pre-script") {
+            let is_fed = !sync.from.is_empty();
+            if (sync.live.is_some() || (is_fed && must_succeed(plan))) && has(plan, "pre-script") {
                 need("pre-script", "which may make the sources");
-            } else if sync.live.is_none() && sync.destination.is_none() {
+            } else if sync.live.is_none() && sync.destination.is_none() && !is_fed {
                 need("snapshot", "which it is to copy");
+            }
+            if is_fed && (sync.live.is_some() || sync.destination.is_some()) {
+                let what = "does not say whether it copies a snapshot or the live sources";
+                broken.step(OUT_OF_ORDER, step, what);
             }
         }
         Action::Expire(_) => need("upload", "without which nothing may be deleted"),

@@ -108,17 +108,26 @@ impl Paths<'_> {
         if let Some(check) = &sync.destination {
             self.of_destination(check, plan, standing);
         }
-        let live = sync.live.iter().flat_map(|live| &live.sources);
-        live.for_each(|source| self.absolute(source, "a source"));
+        self.of_what_goes_there(plan);
     }
 
     fn of_upload(&mut self, upload: &UploadStep, plan: &Plan) {
         self.of_call(&upload.call, plan);
-        for check in upload.from.iter().map(|feed| &feed.destination) {
+        self.of_what_goes_there(plan);
+    }
+
+    /// Where that comes from which goes to a remote.
+    fn of_what_goes_there(&mut self, plan: &Plan) {
+        let step = self.step;
+        for check in step.action.feeds().iter().map(|feed| &feed.destination) {
             self.absolute(&check.mount_point, "a mount point");
             self.of_host(&check.folder, plan);
         }
-        let live = upload.live.iter().flat_map(|live| &live.sources);
+        let live = step
+            .action
+            .live()
+            .into_iter()
+            .flat_map(|live| &live.sources);
         live.for_each(|source| self.absolute(source, "a source"));
     }
 

@@ -6,7 +6,7 @@ use schema::{
     Plan, SnapshotId,
     plan::{
         Action, CloudSyncStep, DeletePurpose, DeleteStep, Deletion, ExpireStep, RepairFrom,
-        RepairStep, RotateStep, Rotation, Step, UploadFeed, UploadStep,
+        RepairStep, RotateStep, Rotation, Step, UploadFeed,
     },
     remote_history::RemoteContent,
 };
@@ -39,11 +39,11 @@ pub(super) fn check(plan: &Plan, standing: &Standing<'_>, broken: &mut Broken) {
         broken,
     };
     for step in &plan.steps {
+        check.feeds(step);
         match &step.action {
             Action::Delete(delete) => check.delete(step, delete),
             Action::Rotate(rotate) => check.rotate(step, rotate),
             Action::CloudSync(sync) => check.cloud(step, sync),
-            Action::Upload(upload) => check.upload(step, upload),
             Action::Expire(expire) => check.expiry(step, expire),
             Action::Repair(repair) => check.repair(step, repair),
             _ => {}
@@ -123,13 +123,13 @@ impl Protection<'_, '_> {
         }
     }
 
-    /// An upload reads from disks, and changes nothing there.
-    fn upload(&mut self, step: &Step, upload: &UploadStep) {
+    /// What goes to a remote is read from disks, and changes nothing there.
+    fn feeds(&mut self, step: &Step) {
         let writes = |feed: &&UploadFeed| {
             let check = &feed.destination;
             !check.read_only || check.create || check.remember || check.take_over.is_some()
         };
-        if let Some(feed) = upload.from.iter().find(writes) {
+        if let Some(feed) = step.action.feeds().iter().find(writes) {
             let what = format!("would write to {}, which it is to read", feed.of);
             self.broken.step(TOUCHES_PROTECTED, step, what);
         }

@@ -8,14 +8,15 @@ use schema::{
     Finding, SnapshotId, clock,
     cloud::{CloudChange, CloudState},
     config::{Cloud, Provider, SyncMode},
+    inventory::SnapshotState,
     plan::{Action, CloudLimits, CloudSyncStep, Deletion, DestinationCheckStep, LiveSources, Part},
     reason::ExpireReason,
 };
 
-use super::{Draft, destination_check, expiry};
+use super::{Draft, destination_check, expiry, upload};
 use crate::{
     facts::{self, Facts},
-    feeds::only_read,
+    feeds::{RemoteFacts, only_read},
     findings, sharing,
 };
 
@@ -26,8 +27,17 @@ const LONG_GAP: TimeDelta = TimeDelta::days(31);
 pub(crate) fn decide_cloud_sync(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
     let cloud = &facts.config.cloud;
     let live = facts.is_live();
-    (cloud.enable && facts.remote.is_none() && (live || facts.destination.is_some()))
-        .then_some(())?;
+    let is_mirror = facts.remote.is_none_or(RemoteFacts::is_mirror);
+    (cloud.enable && is_mirror).then_some(())?;
+    if let (Some(remote), false) = (facts.remote, live) {
+        let (needs, after) = upload::waits(facts);
+        return Some(Draft {
+            action: Action::CloudSync(cloud_step(facts, remote.likely_snapshot()?)),
+            needs,
+            after,
+        });
+    }
+    (live || facts.destination.is_some()).then_some(())?;
     let snapshot = if live {
         let state = facts.inventory.cloud.as_ref();
         let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
@@ -52,7 +62,8 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
     let live = facts.is_live();
     let none = CloudState::default();
     let state = facts.inventory.cloud.as_ref().unwrap_or(&none);
-    let alone = facts.options.only == Some(Part::Cloud);
+    let from = facts.remote.map_or(&[][..], |remote| &remote.from);
+    let alone = facts.options.only == Some(Part::Cloud) && facts.remote.is_none();
     let removes = cloud.sync_mode != SyncMode::Copy;
     let agreed = facts.options.approve_deletions;
     CloudSyncStep {
@@ -65,8 +76,12 @@ pub(crate) fn cloud_step(facts: &Facts<'_>, snapshot: SnapshotId) -> CloudSyncSt
         snapshot,
         live: live.then(|| live_sources(facts)),
         destination: (alone && !live).then(|| read_only(facts)).flatten(),
+        from: from.to_vec(),
         last: state.memory.last.as_ref().map(|last| last.id),
-        expected: expected(facts, state),
+        expected: match facts.remote.and_then(RemoteFacts::expected) {
+            Some(of_disk) => of_disk,
+            None => expected(facts, state),
+        },
         limits: CloudLimits {
             max_delete: (removes && !agreed).then_some(cloud.max_delete),
             guard: !agreed && !accepted(facts, state),
@@ -116,7 +131,7 @@ pub fn options(cloud: &Cloud) -> Vec<String> {
 
 /// What there is to do at most: what the newest good snapshot has and the remote has not, and what
 /// the sources have that the snapshot has not.
-fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
+pub(crate) fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
     let mut sum = CloudChange::default();
     let mut files = 0_u64;
     let known = state.memory.last.as_ref().and(state.pending);
@@ -148,18 +163,44 @@ fn expected(facts: &Facts<'_>, state: &CloudState) -> CloudChange {
     }
 }
 
+/// The same of a snapshot that is there already, where nobody looked at the sources.
+pub(crate) fn expected_of(snapshot: &SnapshotState, state: &CloudState) -> CloudChange {
+    let known = state.memory.last.as_ref().and(state.pending);
+    known.unwrap_or(CloudChange {
+        upload_files: snapshot.record.totals.files,
+        upload_bytes: snapshot.record.totals.bytes,
+        ..CloudChange::default()
+    })
+}
+
 /// Whether a person accepted a snapshot since the last upload: what it is like is as it should be.
 fn accepted(facts: &Facts<'_>, state: &CloudState) -> bool {
     let last = state.memory.last.as_ref().map(|last| last.id);
+    let newest = match facts.remote {
+        Some(remote) => remote.newest_accepted(),
+        None => newest_accepted(facts),
+    };
+    newest.is_some_and(|newest| last.is_none_or(|last| newest > last))
+}
+
+/// The newest snapshot here that a person accepted.
+pub(crate) fn newest_accepted(facts: &Facts<'_>) -> Option<SnapshotId> {
+    let snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
+    let accepted = snapshots.filter(|one| one.marks.accepted);
+    accepted.map(|one| one.record.id).max()
+}
+
+/// Whether a snapshot here is suspect, and nobody has accepted it.
+pub(crate) fn has_suspect(facts: &Facts<'_>) -> bool {
     let mut snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
-    snapshots.any(|one| one.marks.accepted && last.is_none_or(|last| one.record.id > last))
+    snapshots.any(|one| facts::candidate(one).suspect)
 }
 
 /// History folders that this machine knows and that are old enough.
 fn expire(facts: &Facts<'_>, state: &CloudState) -> Vec<SnapshotId> {
     // What is suspect may have replaced what the history holds, until a person has looked.
-    let mut snapshots = facts.destination.iter().flat_map(|found| &found.snapshots);
-    if snapshots.any(|one| facts::candidate(one).suspect) {
+    let fed_by_suspect = facts.remote.is_some_and(RemoteFacts::has_suspect);
+    if fed_by_suspect || has_suspect(facts) {
         return Vec::new();
     }
     // Neither may what was held back, until a person agrees.
@@ -188,8 +229,7 @@ fn give_back(facts: &Facts<'_>, state: &CloudState, copied: SnapshotId) -> Vec<D
     let Some(destination) = facts.destination else {
         return Vec::new();
     };
-    let mut snapshots = destination.snapshots.iter();
-    if snapshots.any(|one| facts::candidate(one).suspect) {
+    if has_suspect(facts) {
         return Vec::new();
     }
     let last_good = facts.last_good.as_ref();

@@ -29,7 +29,7 @@ pub(crate) fn decide_remote_expiry(
     facts: &Facts<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<Draft> {
-    let remote = facts.remote?;
+    let remote = facts.remote.filter(|remote| !remote.is_mirror())?;
     let uploads = facts.is_live() || !remote.from.is_empty();
     if !facts.config.cloud.enable || !uploads || remote.options.expire == Expire::Never {
         return None;

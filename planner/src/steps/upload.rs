@@ -14,7 +14,7 @@ use crate::{facts::Facts, feeds::RemoteFacts};
 
 /// The upload, where there is something to upload.
 pub(crate) fn decide_upload(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<Draft> {
-    let remote = facts.remote?;
+    let remote = facts.remote.filter(|remote| !remote.is_mirror())?;
     let live = facts.is_live();
     if !facts.config.cloud.enable || (!live && remote.from.is_empty()) {
         return None;
@@ -22,19 +22,24 @@ pub(crate) fn decide_upload(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<D
     let state = facts.inventory.cloud.as_ref();
     let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
     let snapshot = facts.id.first_free(|id| taken.contains(&id));
-    let aborts = facts.config.on_pre_backup_failure == OnPreBackupFailure::Abort;
-    let (needs, after): (&[&str], &[&str]) = match live || aborts {
-        true => (&["pre-script"], &[]),
-        false => (&[], &["pre-script"]),
-    };
+    let (needs, after) = waits(facts);
     Some(Draft {
         action: Action::Upload(UploadStep {
             settles: remote_expiry::is_settled(facts),
             ..upload_step(facts, remote, snapshot)
         }),
         needs,
-        after: After::Kinds(after),
+        after,
     })
+}
+
+/// What comes before something goes to a named remote: what is needed, and what must have ended.
+pub(super) fn waits(facts: &Facts<'_>) -> (&'static [&'static str], After) {
+    let aborts = facts.config.on_pre_backup_failure == OnPreBackupFailure::Abort;
+    match facts.is_live() || aborts {
+        true => (&["pre-script"], After::Kinds(&[])),
+        false => (&[], After::Kinds(&["pre-script"])),
+    }
 }
 
 /// What is uploaded, live sources under the name of this snapshot.

@@ -169,7 +169,8 @@ pub struct Destination {
     /// Longest time an upload may take.
     #[serde(default = "default::timeout")]
     pub timeout: Span,
-    /// Most snapshots that may go at once: a percentage ("5%") or a count. More stay until a person agrees.
+    /// Most snapshots, or files of a mirror, that may go at once: a percentage ("5%") or a count. More stay
+    /// until a person agrees.
     #[serde(default = "default::max_delete")]
     pub max_delete: MaxDelete,
     /// Days for which what went from the history can still be had.

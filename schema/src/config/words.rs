@@ -9,21 +9,32 @@ pub const VERBS_OF_ONE: [&str; 15] = [
     "restore", "simulate", "unpin", "verify", "view",
 ];
 
-/// A text that tells why snapshots stay or go, whose options every destination has of its own, with the keys
+/// How commands say that they are for the copies in the cloud.
+const OF_CLOUD: [&str; 3] = ["--only cloud", "--from cloud", "--cloud"];
+
+/// A text that tells why something stays or goes, whose options every destination has of its own, with the keys
 /// of this one.
 #[must_use]
 pub fn retention_in_words_of(name: &DestinationName, text: &str) -> String {
+    const OWN: [(&str, [&str; 2]); 2] = [
+        ("local.", ["keep", "makeRoom"]),
+        ("cloud.", ["keepHistoryDays", "maxDelete"]),
+    ];
     let mut words = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("local.") {
+    while let Some((at, section, keys)) = OWN
+        .iter()
+        .filter_map(|(section, keys)| Some((rest.find(section)?, section, keys)))
+        .min()
+    {
         let (head, tail) = rest.split_at(at);
         words.push_str(head);
-        let key = tail.get("local.".len()..).unwrap_or_default();
-        let is_own = key.starts_with("keep") || key.starts_with("makeRoom");
+        let key = tail.get(section.len()..).unwrap_or_default();
+        let is_own = keys.iter().any(|own| key.starts_with(own));
         let inside = words.chars().next_back().is_some_and(is_before_no_key);
         match is_own && !inside {
             true => words.push_str(&format!("destinations.{name}.")),
-            false => words.push_str("local."),
+            false => words.push_str(section),
         }
         rest = key;
     }
@@ -44,7 +55,8 @@ impl Config {
             return text.to_owned();
         }
         let text = self.with_own_keys(name, text);
-        with_own_commands(name, &text)
+        let is_remote = self.remote_options(name).is_some();
+        with_own_commands(name, is_remote, &text)
     }
 
     /// What was found of the destination of this name, in its words.
@@ -103,7 +115,7 @@ impl Config {
 }
 
 /// The same text with commands, which stand in backticks, that name the destination.
-fn with_own_commands(name: &DestinationName, text: &str) -> String {
+fn with_own_commands(name: &DestinationName, is_remote: bool, text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('`') {
@@ -120,7 +132,7 @@ fn with_own_commands(name: &DestinationName, text: &str) -> String {
         };
         let own: Vec<String> = commands
             .split(" && ")
-            .map(|command| with_destination(name, command))
+            .map(|command| with_destination(name, is_remote, command))
             .collect();
         let own = own.join(" && ");
         if own != commands {
@@ -131,13 +143,22 @@ fn with_own_commands(name: &DestinationName, text: &str) -> String {
     words + rest
 }
 
-fn with_destination(name: &DestinationName, command: &str) -> String {
+fn with_destination(name: &DestinationName, is_remote: bool, command: &str) -> String {
     let called = ["backup ", "sudo backup "]
         .iter()
         .find_map(|call| Some((call, command.strip_prefix(call)?)));
     let Some((call, rest)) = called else {
         return command.to_owned();
     };
+    // In its view a remote is the cloud.
+    if is_remote && OF_CLOUD.iter().any(|of| rest.contains(of)) {
+        let [only, from, compared] = OF_CLOUD;
+        let named = format!("--destination {name}");
+        return command
+            .replace(only, &format!("--only {name}"))
+            .replace(from, &named)
+            .replace(compared, &named);
+    }
     if !may_name_destination(rest.split(' ')) {
         return command.to_owned();
     }
@@ -230,6 +251,44 @@ mod tests {
             ("a `b` and `backup list", "a `b` and `backup list"),
         ] {
             assert_eq!(words(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_stays_and_goes_is_told_by_the_keys_of_its_own() {
+        let name = DestinationName::new("b2");
+        let words = |text| retention_in_words_of(&name, text);
+        assert_eq!(
+            words("older than cloud.keepHistoryDays, kept by local.keepDaily (local.sources)"),
+            "older than destinations.b2.keepHistoryDays, kept by destinations.b2.keepDaily (local.sources)"
+        );
+        assert_eq!(words("/srv/cloud.maxDelete"), "/srv/cloud.maxDelete");
+    }
+
+    #[test]
+    fn of_a_remote_commands_for_the_cloud_are_for_that() {
+        let config: Config = serde_json::from_value(json!({
+            "destinations": { "b2": { "type": "remote", "remote": "b2:" } },
+        }))
+        .unwrap();
+        let name = DestinationName::new("b2");
+        for (text, expected) in [
+            ("`backup apply --only cloud`", "`backup apply --only b2`"),
+            (
+                "`backup verify --cloud --full`",
+                "`backup verify --destination b2 --full`",
+            ),
+            (
+                "`backup restore --from cloud --list`",
+                "`backup restore --destination b2 --list`",
+            ),
+            (
+                "`backup init --take-over`",
+                "`backup init --destination b2 --take-over`",
+            ),
+        ] {
+            assert_eq!(config.in_words_of(&name, text), expected);
+            assert_eq!(config.in_words_of(&name, expected), expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deletion, DestinationCheckStep};
+use super::{Deletion, DestinationCheckStep, UploadFeed};
 use crate::SnapshotId;
 use crate::cloud::CloudChange;
 use crate::config::AbsolutePath;
@@ -33,6 +33,10 @@ pub struct CloudSyncStep {
     /// The destination that holds it, where no other step of the plan checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<DestinationCheckStep>,
+    /// Of a named mirror: where the snapshot comes from, as an upload says it, and `snapshot` is the one that
+    /// is likely to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<UploadFeed>,
     /// The live sources that are copied under that name, where there are no local snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveSources>,

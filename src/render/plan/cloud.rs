@@ -19,10 +19,10 @@ use crate::{
 /// Adds what the step will do.
 pub(super) fn add_cloud_sync(page: &mut Page, step: &CloudSyncStep, style: &Style) {
     let remote = unbroken(&printable(&step.remote));
-    let what = if step.live.is_some() {
-        format!("the live sources, as {},", step.snapshot)
-    } else {
-        step.snapshot.to_string()
+    let what = match (&step.live, step.from.as_slice()) {
+        (Some(_), _) => format!("the live sources, as {},", step.snapshot),
+        (None, []) => step.snapshot.to_string(),
+        (None, from) => describe_feeds(from),
     };
     add_verb(page, "copy", &format!("{what} to {remote}"));
     let expected = &step.expected;
@@ -46,10 +46,7 @@ pub(super) fn add_upload(page: &mut Page, step: &UploadStep) {
     let remote = unbroken(&printable(&step.call.remote));
     let what = match step.from.as_slice() {
         [] => format!("the live sources, as {},", step.snapshot),
-        all => {
-            let from: Vec<String> = all.iter().map(describe_feed).collect();
-            from.join(", else ")
-        }
+        from => describe_feeds(from),
     };
     add_verb(page, "upload", &format!("{what} to {remote}"));
     add_verb(page, "", "what it does not have yet");
@@ -90,6 +87,12 @@ pub(super) fn add_expiry(page: &mut Page, step: &ExpireStep, is_whole: bool, sty
         );
         add_verb(page, &style.red("delete"), &text);
     }
+}
+
+/// Which snapshot it is, of the first disk that has it.
+fn describe_feeds(from: &[UploadFeed]) -> String {
+    let from: Vec<String> = from.iter().map(describe_feed).collect();
+    from.join(", else ")
 }
 
 /// Which snapshot of a disk that is.

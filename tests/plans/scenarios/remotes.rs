@@ -17,6 +17,10 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         ("a-remote-gets-the-snapshot-that-a-disk-makes", usb_and_b2()),
         (
+            "a-mirror-gets-the-snapshot-that-a-disk-makes",
+            usb_and_b2().set("destinations.b2.layout", json!("mirror")),
+        ),
+        (
             "a-remote-gets-the-sources-where-its-disk-is-away",
             usb_and_b2()
                 .other("usb", |usb| {

@@ -79,6 +79,25 @@ impl Upload<'_> {
         Ok(found)
     }
 
+    /// The name of a snapshot there, where several disks may each have another one of the same name: an upload
+    /// keeps its own manifest, by which a later one knows what it brought.
+    pub(super) fn name_there(&self) -> Result<SnapshotId> {
+        let mut id = self.id();
+        while self.manifests_there.contains_key(&id) {
+            // What is damaged there is written anew.
+            let Some(there) = self.fetch(id)? else {
+                break;
+            };
+            let sealed = there.upload.and_then(|upload| upload.sealed_digest);
+            let is_same = there.record.manifest_digest == self.source.record.manifest_digest;
+            if is_same || (sealed.is_some() && sealed == self.source.sealed_digest) {
+                break;
+            }
+            id = id.first_free(|taken| taken == id);
+        }
+        Ok(id)
+    }
+
     /// The files of `current` with their sizes, and its folders.
     fn list_current(&self) -> Result<(HashMap<String, u64>, HashSet<String>)> {
         let mut listing = HashMap::new();

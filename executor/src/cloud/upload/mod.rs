@@ -73,20 +73,13 @@ pub struct UploadSource<'a> {
 
 /// How an upload ended.
 pub struct Uploaded {
+    /// The snapshot's name there.
+    pub id: SnapshotId,
     /// For the report.
     pub outcome: Outcome,
     /// Snapshots that are on the remote as a whole, where `rclone check` agreed that this one is;
     /// looked at only if local snapshots are to go.
     pub checked: Vec<SnapshotId>,
-}
-
-impl From<Outcome> for Uploaded {
-    fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            checked: Vec::new(),
-        }
-    }
 }
 
 /// Files that rclone says it copied.
@@ -197,12 +190,12 @@ impl Upload<'_> {
     fn do_upload(mut self) -> Result<Uploaded> {
         let there = published::list_remote_manifests(&self.rclone, &self.cache, &self.step.remote)?;
         let claim = self.check_claim(&there)?;
-        self.number_attempt(there.of);
+        self.number_attempt(there.of)?;
         self.rotten = self.cache.damaged();
         let found = self.compare()?;
         self.claim_remote(&claim, &there.owners)?;
         if self.is_up_to_date(&found) {
-            return Ok(self.nothing_to_do().into());
+            return Ok(self.uploaded(self.nothing_to_do(), Vec::new()));
         }
         self.carry_out(found)
     }
@@ -220,11 +213,21 @@ impl Upload<'_> {
                 other,
             )?);
         }
+        if there.has_history && there.of.is_empty() {
+            return Err(Error::refused(format!(
+                "{} has copies of layout \"history\", and those of layout \"mirror\" cannot stand beside them",
+                self.step.remote
+            ))
+            .hint("give them a cloud.remotePath of their own"));
+        }
         Ok(claim)
     }
 
-    /// Notes what is on the remote, and gives the attempt its number and what is live its name.
-    fn number_attempt(&mut self, manifests_there: BTreeMap<SnapshotId, RemoteSnapshot>) {
+    /// Notes what is on the remote, and gives the attempt its number and what it uploads its name there.
+    fn number_attempt(
+        &mut self,
+        manifests_there: BTreeMap<SnapshotId, RemoteSnapshot>,
+    ) -> Result<()> {
         self.manifests_there = manifests_there;
         let had = self.memory.uploaded.iter();
         self.vanished = had
@@ -237,6 +240,8 @@ impl Upload<'_> {
                 .id()
                 .first_free(|id| self.manifests_there.contains_key(&id));
             self.source.record.id = id;
+        } else if !self.step.from.is_empty() {
+            self.source.record.id = self.name_there()?;
         }
         let attempts = self
             .manifests_there
@@ -244,6 +249,7 @@ impl Upload<'_> {
             .map(|on_remote| on_remote.attempt);
         let newest = attempts.max().unwrap_or(0);
         self.attempt = newest.max(self.memory.attempt) + 1;
+        Ok(())
     }
 
     /// Makes the remote this machine's, if it is not yet.
@@ -303,10 +309,18 @@ impl Upload<'_> {
         let outcome = self.outcome(&found, ended);
         let whole = whole && found.nameless_count == 0;
         if !(gives_back && whole) {
-            return Ok(outcome.into());
+            return Ok(self.uploaded(outcome, Vec::new()));
         }
         let checked = self.restorable()?;
-        Ok(Uploaded { outcome, checked })
+        Ok(self.uploaded(outcome, checked))
+    }
+
+    fn uploaded(&self, outcome: Outcome, checked: Vec<SnapshotId>) -> Uploaded {
+        Uploaded {
+            id: self.id(),
+            outcome,
+            checked,
+        }
     }
 
     /// Moves what is replaced, moved or goes to the attempt's history folder, and takes empty
