@@ -3,11 +3,14 @@
 //! Judged by the configuration alone: a destination that is away today is a copy all the same, and
 //! `status` says how old each is.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
 use schema::{
     Config,
-    amount::plural,
+    amount::{self, plural},
     config::{AbsolutePath, DestinationKind, DestinationName, Expire, Policy, SyncMode},
-    output::copies::Copies,
+    output::copies::{CheckedCopy, Copies},
 };
 
 use crate::check::inside;
@@ -68,6 +71,7 @@ pub fn count_copies(config: &Config) -> Vec<Copies> {
             off_site: which(is_off_site),
             undeletable: which(is_undeletable),
             destinations,
+            checked: BTreeMap::new(),
         }
     };
     jobs.into_iter().map(copies).collect()
@@ -199,20 +203,63 @@ pub fn describe_copies(copies: &Copies) -> String {
     )
 }
 
-/// A line for each list of sources; which that is where there are several.
+/// The copies with when each was last read back, by what is known of each destination.
 #[must_use]
-pub fn copies_lines(all: &[Copies]) -> Vec<String> {
-    let line = |copies: &Copies| {
-        let described = describe_copies(copies);
-        match copies.sources.first().filter(|_| all.len() > 1) {
-            Some(first) if copies.sources.len() > 1 => {
-                format!("{first} and {} more: {described}", copies.sources.len() - 1)
-            }
-            Some(first) => format!("{first}: {described}"),
-            None => described,
+pub fn with_checks(
+    all: Vec<Copies>,
+    known: &BTreeMap<DestinationName, CheckedCopy>,
+) -> Vec<Copies> {
+    let of = |copies: Copies| {
+        let names = copies.destinations.iter();
+        let checked = names.filter_map(|name| Some((name.clone(), *known.get(name)?)));
+        Copies {
+            checked: checked.collect(),
+            ..copies
         }
     };
-    all.iter().map(line).collect()
+    all.into_iter().map(of).collect()
+}
+
+/// When the copies were last read back, in one line; none where nobody asked that.
+fn describe_checks(copies: &Copies, now: DateTime<FixedOffset>) -> Option<String> {
+    let names = copies.destinations.iter();
+    let known: Vec<_> = names
+        .filter_map(|name| Some((name, copies.checked.get(name)?)))
+        .collect();
+    let each = |when: fn(&CheckedCopy) -> Option<DateTime<FixedOffset>>| {
+        let each = known.iter().map(|(name, one)| match when(one) {
+            Some(at) => format!("{name} {}", amount::age(now - at)),
+            None => format!("{name} never"),
+        });
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let drilled = match known.iter().any(|(_, one)| one.drilled_at.is_some()) {
+        true => each(|one| one.drilled_at),
+        false => "never".to_owned(),
+    };
+    (!known.is_empty()).then(|| {
+        let verified = each(|one| one.verified_at);
+        format!("verified: {verified}; trial restore: {drilled}")
+    })
+}
+
+/// A line for each list of sources, with which that is where there are several, and one that says when its
+/// copies were last read back, where that is known.
+#[must_use]
+pub fn copies_lines(all: &[Copies], now: DateTime<FixedOffset>) -> Vec<String> {
+    let lines = |copies: &Copies| [Some(line_of(copies, all)), describe_checks(copies, now)];
+    all.iter().flat_map(lines).flatten().collect()
+}
+
+fn line_of(copies: &Copies, all: &[Copies]) -> String {
+    let described = describe_copies(copies);
+    match copies.sources.first().filter(|_| all.len() > 1) {
+        Some(first) if copies.sources.len() > 1 => {
+            format!("{first} and {} more: {described}", copies.sources.len() - 1)
+        }
+        Some(first) => format!("{first}: {described}"),
+        None => described,
+    }
 }
 
 fn list(names: &[DestinationName]) -> String {

@@ -131,6 +131,18 @@ pub fn is_check_late(config: &Config, checked_at: Time, now: Time) -> bool {
     limit.is_some_and(|limit| now - checked_at > limit || is_ahead(checked_at, now))
 }
 
+/// How long a copy may go without being read back: twice the interval of the health checks that do it, or of
+/// its backups where those are rarer, since a drive may be there only then.
+#[must_use]
+pub fn longest_unread(config: &Config, now: Time) -> Option<TimeDelta> {
+    let checks = config.monitoring.health_check_interval.as_str();
+    let checks: Option<Calendar> = checks.parse().ok();
+    let intervals = [checks, calendar(config)].into_iter().flatten();
+    let intervals = intervals.filter_map(|calendar| calendar.interval_hint(now.naive_local()));
+    let seconds = i64::try_from(intervals.max()?).ok()?.checked_mul(2)?;
+    TimeDelta::try_seconds(seconds)
+}
+
 /// The schedule's calendar. The config was checked, so an expression that cannot be read is none.
 fn calendar(config: &Config) -> Option<Calendar> {
     let schedule = &config.schedule;

@@ -185,15 +185,40 @@ pub struct Measured {
     pub destination_fault: Option<String>,
     /// Why the share could not be read.
     pub not_verified: Option<String>,
+    /// Why the share, or the rest of it, is left to the next check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_off: Option<String>,
     /// rclone, where the cloud is enabled.
     pub rclone: Option<ToolFound>,
     /// Why the remote cannot be reached.
     pub cloud_unreachable: Option<String>,
+    /// When what is stored was last read back.
+    #[serde(skip_serializing_if = "ReadBack::is_never")]
+    pub read_back: ReadBack,
     /// When health was last checked.
     pub last_check_at: Option<DateTime<FixedOffset>>,
     /// What the last drill came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// Whether trial restores are made of the remote.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drills_remote: bool,
+}
+
+/// When content was last read and compared, however much of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadBack {
+    /// On the disk, or on any of those that take turns.
+    pub disk_at: Option<DateTime<FixedOffset>>,
+    /// On the remote.
+    pub remote_at: Option<DateTime<FixedOffset>>,
+}
+
+impl ReadBack {
+    fn is_never(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A backup that ended.

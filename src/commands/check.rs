@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use backup::engine::check_config;
+use chrono::Local;
 use schema::inventory::UntrustedFile;
 
 use crate::{
@@ -53,7 +54,7 @@ pub(crate) fn check_config_file(arguments: &Check, settings: &Settings, out: &Ou
     tell_untrusted(&checked.untrusted, settings, out);
     if !settings.quiet && code == exit::DONE {
         out.print_data(&format!("{}: valid", shown(path)));
-        for line in planner::copies::copies_lines(&checked.copies) {
+        for line in planner::copies::copies_lines(&checked.copies, Local::now().fixed_offset()) {
             out.print_data(&printable(&line));
         }
     }

@@ -7,8 +7,8 @@ use backup::{
 };
 use chrono::{DateTime, FixedOffset};
 use executor::trust::NewFile;
-use planner::copies::{copies_lines, count_copies};
-use schema::{Config, config::DestinationName, plan::SavedPlan};
+use planner::copies::copies_lines;
+use schema::{config::DestinationName, plan::SavedPlan};
 
 use crate::{
     cli::{At, Deletions, Graph, Plan},
@@ -78,7 +78,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
         None => {
             let (whole, style) = (settings.verbose, &settings.style);
             out.print_data(&render::plan::backup_plan(&plan, &inventory, whole, style));
-            for line in copies(engine.config()) {
+            for line in copies(engine) {
                 out.print_data(&style.dim(printable(&line)));
             }
         }
@@ -105,12 +105,13 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
 }
 
 /// How many copies there will be, where there is more than one place for them or somebody counts.
-fn copies(config: &Config) -> Vec<String> {
+fn copies(engine: &Engine) -> Vec<String> {
+    let config = engine.config();
     let several = !config.chains().is_empty() || !config.policy.is_none();
     if !several {
         return Vec::new();
     }
-    copies_lines(&count_copies(config))
+    copies_lines(&engine.count_copies(), engine.now())
 }
 
 fn detailed_exit_code(arguments: &Plan, plan: &schema::Plan, code: u8) -> u8 {

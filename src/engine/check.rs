@@ -19,6 +19,8 @@ use schema::{
     output::copies::Copies,
 };
 
+use super::Engine;
+
 /// Why there is no configuration.
 #[derive(Debug, Clone)]
 pub enum ConfigFault {
@@ -135,7 +137,7 @@ pub fn check_config(path: &Path, state_dir: &Path) -> Result<CheckedConfig, Conf
         no_credentials: missing_credentials(&config),
         no_container: super::containers::missing_container(&config),
         databases: databases(&config, state_dir),
-        copies: planner::copies::count_copies(&config),
+        copies: Engine::open(config.clone(), state_dir).count_copies(),
         untrusted: untrusted(&config, state_dir),
     })
 }

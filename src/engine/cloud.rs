@@ -1,7 +1,10 @@
 //! What works on the remote, without any destination: what is there, whether it is whole, and bringing
 //! it back.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use chrono::{DateTime, FixedOffset};
 use executor::{
@@ -16,6 +19,7 @@ use executor::{
     error::Result,
     event::Silent,
     remove::remove_tree,
+    state_dir::StateDir,
     sys::resolve::resolve,
 };
 use planner::{
@@ -115,15 +119,17 @@ impl Engine {
         let staging = self.open_staging(None, &format!("verify {remote}"))?;
         let path = staging.path.to_string_lossy();
         let into = (&staging.folder, &*path);
-        if self.is_of_remote() {
-            return operation.with_history(|remote| match depth {
+        let found = match self.is_of_remote() {
+            true => operation.with_history(|remote| match depth {
                 CloudDepth::OfTheDay => remote.verify_all(into, look),
                 _ => remote.verify(into, look),
-            });
-        }
-        operation.with_rclone(&remote, |rclone, cache| {
-            verify::verify_upload(rclone, cache, into, &remote, look)
-        })
+            }),
+            false => operation.with_rclone(&remote, |rclone, cache| {
+                verify::verify_upload(rclone, cache, into, &remote, look)
+            }),
+        }?;
+        operation.note_reading(&remote, share, &found);
+        Ok(found)
     }
 
     /// A refusal for a name that no snapshot here has and one in the cloud has, as far as that is
@@ -149,7 +155,7 @@ impl Engine {
 
     /// The folder of the downloads: the same for the same remote, so that a restore that was
     /// interrupted goes on.
-    fn open_staging(&self, named: Option<&Path>, remote: &str) -> Result<Staging> {
+    pub(super) fn open_staging(&self, named: Option<&Path>, remote: &str) -> Result<Staging> {
         match named {
             Some(around) => open_staging(around, "--staging", remote),
             None => open_staging(&self.state_dir, "the state directory", remote),
@@ -230,6 +236,14 @@ impl Operation<'_> {
         let known = self.engine.known(Ask::Always, self.observer)?;
         let operation = known.unlogged(self.observer);
         let found = operation.destination_present()?;
+        if found.snapshots.is_empty() && found.unmanaged.is_empty() {
+            let remote = self.engine.cloud_remote();
+            return Err(
+                Error::refused(format!("no snapshot was uploaded to {remote}")).hint(
+                    "compare remote, remotePath and hostname with those of the machine that made the copies",
+                ),
+            );
+        }
         let named = match request.as_of {
             Some(time) => find_as_of(time, &found).map_err(naming_error)?,
             None => operation.named_snapshot(request.snapshot, &found)?,
@@ -263,19 +277,31 @@ impl Operation<'_> {
         }
         let state = self.engine.state_or_new()?;
         let _lock = state.lock()?;
-        let cache = RemoteCache::open_or_new(&state, remote)?;
+        self.call_rclone(&state, remote, None, work)
+    }
+
+    /// The same without the lock, until its time is over: what others work on must be left alone.
+    pub(super) fn call_rclone<T>(
+        &self,
+        state: &StateDir,
+        remote: &str,
+        until: Option<(Instant, String)>,
+        work: impl FnOnce(&Rclone<'_>, &RemoteCache) -> Result<T>,
+    ) -> Result<T> {
+        let config_file = self.engine.config.cloud.config_file.as_ref();
+        let cache = RemoteCache::open_or_new(state, remote)?;
         let options = planner::cloud_options(&self.engine.config.cloud);
         // Twice what the last upload had, as far as it is known here.
         let last = cache.memory().ok().and_then(|memory| memory.last);
         let known = last.map_or(0, |last| last.files.saturating_mul(2));
         let credentials =
-            Credentials::prepare(RCLONE, config_file, &cache, CopyPlace::State(&state))?;
+            Credentials::prepare(RCLONE, config_file, &cache, CopyPlace::State(state))?;
         let rclone = Rclone {
             program: RCLONE,
             options: &options,
             credentials: &credentials,
             step: "cloud",
-            until: None,
+            until,
             stall: rclone::longest_stall(None),
             most_listed: rclone::listing_limit(known),
             context: self.context,

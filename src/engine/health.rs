@@ -1,19 +1,19 @@
 //! Checking whether the backup can be relied on.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use executor::{
     Error, ErrorKind,
     error::Result,
     event::Event,
-    health::{measure_health, read_share},
+    health::measure_health,
     scan,
     state_dir::{StateDir, note_changed},
 };
 use planner::findings::code;
 use schema::{
     FailureCode, Finding, Inventory, Severity,
-    health::{Health, HealthVerdict, Measured, VerifiedShare},
+    health::{Health, HealthVerdict, Measured},
     inventory::DestinationState,
 };
 
@@ -41,19 +41,40 @@ impl Engine {
         if request.dry_run || self.supposed_now.is_some() {
             let operation = self.unlogged(observer);
             return operation
-                .check_each(|operation| operation.judge_health(Measured::default(), None));
+                .check_each(|operation, _| operation.judge_health(Measured::default(), None));
         }
         self.logged(LogKind::HealthCheck, observer, |operation| {
-            let health = operation.check_each(|operation| operation.check_health(request))?;
+            let health =
+                operation.check_each(|operation, told| operation.check_health(request, told))?;
             operation.write_metrics();
             Ok(health)
         })
     }
 }
 
+/// What one check has told already.
+#[derive(Default)]
+struct Told(RefCell<Vec<Finding>>);
+
+impl Told {
+    /// Those of the findings that were not told yet; they count as told from here on.
+    fn new_among(&self, findings: &[Finding]) -> Vec<Finding> {
+        let mut told = self.0.borrow_mut();
+        let new = findings.iter().filter(|one| !told.contains(one));
+        let new: Vec<Finding> = new.cloned().collect();
+        told.extend(new.iter().cloned());
+        new
+    }
+}
+
 impl Operation<'_> {
-    /// Checks each destination by itself.
-    fn check_each(&self, check: impl Fn(&Operation<'_>) -> Result<Health>) -> Result<Health> {
+    /// Checks each destination by itself; what is found of one as of another is told once.
+    fn check_each(
+        &self,
+        check: impl Fn(&Operation<'_>, &Told) -> Result<Health>,
+    ) -> Result<Health> {
+        let told = Told::default();
+        let check = |operation: &Operation<'_>| check(operation, &told);
         let named = self.engine.named();
         if named.is_empty() {
             return check(self);
@@ -72,20 +93,17 @@ impl Operation<'_> {
             .ok_or_else(|| Error::failed("there is no destination to check"))
     }
 
-    fn check_health(&self, request: HealthRequest) -> Result<Health> {
+    fn check_health(&self, request: HealthRequest, told: &Told) -> Result<Health> {
         let state = self.engine.state_or_new();
         let mut measured = Measured::default();
         if let (Ok(state), false) = (&state, request.quick) {
-            match self.read_next_share(state) {
-                Ok(read) => measured.verified = read,
-                Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-                Err(error) => measured.not_verified = Some(error.message),
-            }
+            measured = self.read_next_share(state)?;
         }
         let mut health = self.judge_health(measured, state.as_ref().ok())?;
         let checked = format!("checked: {}", planner::health::summary(&health));
         let checked = Finding::new(Severity::Note, code::HEALTH_CHECKED, checked);
-        for finding in [&checked].into_iter().chain(&health.findings) {
+        let new = told.new_among(&health.findings);
+        for finding in [&checked].into_iter().chain(&new) {
             let finding = match &self.engine.of {
                 Some(name) => &of_destination(name, finding),
                 None => finding,
@@ -105,8 +123,16 @@ impl Operation<'_> {
             let because = &error.message;
             self.notice(&Notice::NotRemembered { because });
         }
+        let is_told = || {
+            let is_said = new.is_empty() && !health.findings.is_empty();
+            is_said
+                || self.notify_of_health(&Health {
+                    findings: new.clone(),
+                    ..health.clone()
+                })
+        };
         // Remembered before, because telling may take its time and be ended.
-        if is_news && self.notify_of_health(&health) {
+        if is_news && is_told() {
             health.told_at = Some(self.context.clock.now());
             let _ = remember(&health);
         }
@@ -126,19 +152,6 @@ impl Operation<'_> {
         }
         engine.recall_destination(&mut found, store.as_ref())?;
         Ok(found)
-    }
-
-    /// Reads the next share of what is stored, where that is asked for and the drive is there.
-    fn read_next_share(&self, state: &StateDir) -> Result<Option<VerifiedShare>> {
-        let config = &self.engine.config;
-        let wanted = config.monitoring.verify_subset;
-        let Some(wanted) = wanted.filter(|_| config.local.enable) else {
-            return Ok(None);
-        };
-        match self.engine.open_store()? {
-            Some(store) => read_share(state, &store, wanted, self.context),
-            None => Ok(None),
-        }
     }
 
     /// Measures the rest and judges it; `read` is what was read of the stored data, and in `memory` is
@@ -169,7 +182,9 @@ impl Operation<'_> {
         let measured = Measured {
             verified: read.verified,
             not_verified: read.not_verified,
+            put_off: read.put_off,
             destination_fault,
+            drills_remote: engine.is_of_remote(),
             ..measured
         };
         let copies = config.cloud.enable.then(|| engine.remembered_copies());

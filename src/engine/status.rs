@@ -31,7 +31,7 @@ impl Engine {
     /// As [`Self::status`].
     pub fn look_at_status(&self) -> Result<(BackupStatus, Option<Error>)> {
         let (mut status, fault) = self.status_of_all()?;
-        status.copies = planner::copies::count_copies(&self.config);
+        status.copies = self.count_copies();
         Ok((status, fault))
     }
 
@@ -154,6 +154,13 @@ impl Engine {
                 .filter(|_| config.local.enable)
                 .and_then(planner::health::warn_of_failed_drill),
         );
+        if let Some(state) = &state {
+            let read = state.read_back(config, &self.cloud_remote());
+            let first = runs.first().map(|run| run.ended_at);
+            findings.extend(planner::health::warn_of_unread_copies(
+                config, &read, first, now,
+            ));
+        }
         let facts = StatusFacts {
             host: &self.host_folder(),
             now,

@@ -3,6 +3,7 @@
 //! Owns the wording of its figures. It must not judge: verdict and findings are given.
 
 use schema::{
+    Finding,
     config::DestinationName,
     health::{Health, HealthVerdict, Space, TrendBasis, VerifiedShare},
 };
@@ -37,24 +38,49 @@ pub(crate) fn health_page(
         let name = style.bold(format!("{name}:"));
         page.line(0, &format!("{name} {}", planner::health::summary(health)));
     }
+    let of_all = findings_of_all(health, base);
     if base.is_some() || health.destinations.is_empty() {
-        add_measured(&mut page, health, style);
+        add_measured(&mut page, health, &of_all, style);
     }
     for (name, other) in &health.destinations {
         page.blank();
         let name = style.bold(format!("{name}:"));
         page.line(0, &format!("{name} {}", planner::health::summary(other)));
-        add_measured(&mut page, other, style);
+        add_measured(&mut page, other, &of_all, style);
+    }
+    if !of_all.is_empty() {
+        page.blank();
+        page.line(0, &style.bold("all of them"));
+        for told in &of_all {
+            page.raw(&report::finding_lines(told, style));
+        }
     }
     format!("{}\n", page.into_string().trim_end())
+}
+
+/// What was found of each of several destinations alike: it is the machine's, and told once.
+fn findings_of_all(health: &Health, base: Option<&DestinationName>) -> Vec<Finding> {
+    let own = base.map(|_| health).into_iter();
+    let mut each = own.chain(health.destinations.values());
+    let Some(first) = each.next() else {
+        return Vec::new();
+    };
+    let others: Vec<&Health> = each.collect();
+    let is_of_all = |one: &&Finding| {
+        !others.is_empty() && others.iter().all(|other| other.findings.contains(one))
+    };
+    first.findings.iter().filter(is_of_all).cloned().collect()
 }
 
 /// How many errors and warnings there are, for all destinations together, and of which they are.
 fn summary(health: &Health, base: Option<&DestinationName>) -> String {
     let mut all = health.clone();
     let others = health.destinations.values();
-    all.findings
-        .extend(others.flat_map(|other| other.findings.clone()));
+    for found in others.flat_map(|other| &other.findings) {
+        if !all.findings.contains(found) {
+            all.findings.push(found.clone());
+        }
+    }
     let each = base.map(|name| (name, health)).into_iter();
     let each = each.chain(&health.destinations);
     let unwell =
@@ -68,7 +94,7 @@ fn summary(health: &Health, base: Option<&DestinationName>) -> String {
 }
 
 /// What was measured and found of one destination.
-fn add_measured(page: &mut Page, health: &Health, style: &Style) {
+fn add_measured(page: &mut Page, health: &Health, of_all: &[Finding], style: &Style) {
     let mut fact = |name: &str, text: &str| page.entry(0, &style.dim(name), LABEL, text);
     if let Some(good) = &health.last_good {
         let errors = if good.complete { "" } else { ", with errors" };
@@ -93,7 +119,7 @@ fn add_measured(page: &mut Page, health: &Health, style: &Style) {
         fact("Cloud", &format!("{copied}{reach}"));
     }
     page.blank();
-    for told in &health.findings {
+    for told in health.findings.iter().filter(|one| !of_all.contains(one)) {
         page.raw(&report::finding_lines(told, style));
     }
 }
@@ -127,7 +153,10 @@ fn describe_room(space: &Space) -> String {
 }
 
 fn describe_share(share: &VerifiedShare, health: &Health) -> String {
-    let files = amount::plural(share.files_read, "file", "files");
+    let files = match health.space.is_none() && health.cloud.is_some() {
+        true => amount::plural(share.files_read, "content", "contents"),
+        false => amount::plural(share.files_read, "file", "files"),
+    };
     let what = format!(
         "part {}/{}: {files}, {}",
         share.part,

@@ -138,7 +138,7 @@ fn add_all_of_one(facts: &mut Facts<'_>, status: &BackupStatus) {
 
 /// How many copies there are, of what and where.
 fn add_copies(facts: &mut Facts<'_>, status: &BackupStatus) {
-    for line in copies_lines(&status.copies) {
+    for line in copies_lines(&status.copies, status.now) {
         facts.add("Copies", &printable(&line));
     }
 }

@@ -72,6 +72,7 @@ mod relative;
 mod remotes;
 mod remotes_damage;
 mod remotes_expire;
+mod remotes_health;
 mod repair;
 mod restore;
 mod restore_many;

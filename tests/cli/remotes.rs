@@ -389,7 +389,7 @@ fn a_status_says_how_a_remote_stands_without_asking_it() {
 }
 
 /// A server of rclone, which ends with this.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -399,7 +399,7 @@ impl Drop for Server {
 }
 
 /// Serves the folder `far` by WebDAV, and has the remote be that.
-fn serve(lab: &Lab) -> Server {
+pub(crate) fn serve(lab: &Lab) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -123,6 +123,15 @@ fn choose_hash(told: Backend) -> Option<Hashing> {
 }
 
 impl Hashing {
+    /// The hash that manifests have, of what is downloaded.
+    #[must_use]
+    pub(super) fn ours() -> Self {
+        Self {
+            name: OURS.to_owned(),
+            slow: false,
+        }
+    }
+
     /// Whether this hash is the one that manifests have.
     #[must_use]
     pub fn is_ours(&self) -> bool {
@@ -248,6 +257,20 @@ pub(super) fn list_hashes_of(
     hashing: &Hashing,
     options: &[&str],
 ) -> Result<HashMap<String, String>> {
+    match list_hashes_told(rclone, cache, folder, hashing, options)? {
+        (hashes, None) => Ok(hashes),
+        (_, Some(message)) => Err(rclone.failed(true, &message)),
+    }
+}
+
+/// The same, as many as were told, and what is said where a connection failed.
+pub(super) fn list_hashes_told(
+    rclone: &Rclone<'_>,
+    cache: &RemoteCache,
+    folder: &str,
+    hashing: &Hashing,
+    options: &[&str],
+) -> Result<(HashMap<String, String>, Option<String>)> {
     const SUMS: &str = "hashes.list";
     // Unlike a list with hashes, this asks for several at once.
     let arguments = ["hashsum", &hashing.name, folder];
@@ -259,13 +282,13 @@ pub(super) fn list_hashes_of(
         &mut FileFaults::default(),
         &mut |_| Ok(()),
     )?;
-    if let RcloneExit::Badly {
-        connection: true,
-        message,
-    } = ended
-    {
-        return Err(rclone.failed(true, &message));
-    }
+    let failed = match ended {
+        RcloneExit::Badly {
+            connection: true,
+            message,
+        } => Some(message),
+        _ => None,
+    };
     // Single files whose hash could not be had are no hindrance.
     let mut hashes = HashMap::new();
     let mut room = rclone.most_listed;
@@ -276,7 +299,7 @@ pub(super) fn list_hashes_of(
             hashes.insert(name.to_owned(), hash.to_owned());
         }
     }
-    Ok(hashes)
+    Ok((hashes, failed))
 }
 
 /// Hash and name of a line; none where `ERROR`, `UNSUPPORTED` or blanks stand for the hash.

@@ -39,6 +39,7 @@ pub fn measure_health(
         measured.runs = state.ended_runs().unwrap_or_default();
         measured.last_check_at = state.health().map(|last| last.checked_at);
         measured.drill = state.drill();
+        measured.read_back = state.read_back(config, remote);
         measured.unfinished = state.unfinished().ok().flatten().map(|run| UnfinishedRun {
             interruptions: run.all(),
             run_id: run.plan.run_id,

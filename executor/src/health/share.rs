@@ -59,13 +59,8 @@ fn summarize_share(found: &Verification, part: u32, shares: &Shares) -> Verified
     VerifiedShare {
         part,
         of: shares.of,
-        parts_read: u32::try_from(shares.read.len()).unwrap_or(u32::MAX),
-        oldest_at: shares
-            .read
-            .values()
-            .min()
-            .copied()
-            .unwrap_or(found.ended_at),
+        parts_read: shares.read_so_far().0,
+        oldest_at: shares.read_so_far().1.unwrap_or(found.ended_at),
         files_read: found.files_read,
         bytes_read: found.bytes_read,
         damage_count: found.damage_count,

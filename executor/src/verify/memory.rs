@@ -156,6 +156,9 @@ pub fn learn_damage(
     for name in found.damage.iter().flat_map(|damage| &damage.names) {
         remembered.verified.remove(&name.snapshot);
     }
+    if found.depth != Depth::Quick {
+        remembered.read_at = remembered.read_at.max(Some(found.ended_at));
+    }
     let there = |id: &SnapshotId| all.iter().any(|one| one.id == *id);
     remembered.elsewhere.retain(|id, _| there(id));
     remembered.manifests.retain(|id, _| there(id));

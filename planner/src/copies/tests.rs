@@ -166,6 +166,32 @@ fn each_list_of_sources_is_judged_by_itself_and_one_may_be_within_another() {
 }
 
 #[test]
+fn when_each_copy_was_last_read_back_stands_below_their_count() {
+    let at = |day: u32| -> DateTime<FixedOffset> {
+        format!("2025-03-{day:02}T04:00:00+01:00").parse().unwrap()
+    };
+    let copies = count_copies(&config(json!({ "cloud": cloud() })));
+    let lines = |known| copies_lines(&with_checks(copies.clone(), &known), at(20));
+    assert_eq!(lines(BTreeMap::new()).len(), 1);
+    let name = DestinationName::new;
+    let checked = |verified: Option<u32>, drilled: Option<u32>| CheckedCopy {
+        verified_at: verified.map(at),
+        drilled_at: drilled.map(at),
+    };
+    let mut known = BTreeMap::from([
+        (name("local"), checked(Some(18), None)),
+        (name("cloud"), checked(None, None)),
+        (name("elsewhere"), checked(Some(1), Some(1))),
+    ]);
+    let told = "verified: local 2 days ago, cloud never; trial restore: never";
+    assert_eq!(lines(known.clone())[1], told);
+    known.insert(name("local"), checked(Some(18), Some(13)));
+    let told =
+        "verified: local 2 days ago, cloud never; trial restore: local 7 days ago, cloud never";
+    assert_eq!(lines(known)[1], told);
+}
+
+#[test]
 fn who_leaves_more_out_has_not_all_of_it() {
     let less = json!({ "local": { "enable": true, "sources": ["/home"], "excludePatterns": [] }, "destinations": {
         "usb": { "type": "disk", "mountPoint": "/mnt/usb", "excludePatterns": ["*.mkv"] },

@@ -7,6 +7,7 @@ mod age;
 mod cloud;
 mod drill;
 mod news;
+mod read_back;
 mod runs;
 mod schedules;
 mod several;
@@ -22,6 +23,7 @@ use std::cmp::Reverse;
 
 pub use drill::{describe_failed_drill, warn_of_failed_drill, without_disproved_drill};
 pub use news::is_news;
+pub use read_back::warn_of_unread_copies;
 pub use several::join_health;
 
 use schema::{
@@ -66,6 +68,7 @@ pub fn assess_health(config: &Config, inventory: &Inventory, measured: &Measured
     age::check_age(&checkup, last_good.as_ref(), &mut findings);
     let space = space::check_space(&checkup, &mut findings);
     stored::check_stored(&checkup, &mut findings);
+    read_back::check_read_back(&checkup, &mut findings);
     runs::check_runs(&checkup, &mut findings);
     schedules::check_schedules(&checkup, &mut findings);
     drill::check_drill(&checkup, &mut findings);

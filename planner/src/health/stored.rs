@@ -12,6 +12,9 @@ use crate::{
 pub(super) fn check_stored(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let facts = checkup.facts;
     let Some(destination) = facts.destination.filter(|_| checkup.ready) else {
+        if !facts.config.local.enable {
+            check_contents(checkup, findings);
+        }
         return;
     };
     let mut noticed = Vec::new();
@@ -20,7 +23,16 @@ pub(super) fn check_stored(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     findings.extend(describe_lost(checkup, destination));
     findings.extend(describe_stuck_trash(checkup, destination));
     findings.extend(describe_layout(checkup, destination));
-    check_verified(checkup, findings);
+    check_contents(checkup, findings);
+    if facts.config.monitoring.verify_subset.is_none() {
+        findings.push(
+            note(
+                code::VERIFY_IS_OFF,
+                "health checks read no stored data: monitoring.verifySubset is null",
+            )
+            .hint("run `backup verify --all` now and then"),
+        );
+    }
 }
 
 /// A run goes on beside these; whoever asks for health is to look.
@@ -116,47 +128,55 @@ fn describe_layout(checkup: &Checkup<'_>, destination: &DestinationState) -> Opt
 }
 
 /// What was found by comparing a share of the stored data, or that none was.
-fn check_verified(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
-    if let Some(share) = &checkup.measured.verified
+fn check_contents(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
+    let measured = checkup.measured;
+    let on_disk = checkup.facts.config.local.enable;
+    if let Some(share) = &measured.verified
         && share.damage_count > 0
     {
-        findings.push(
-            error(
-                code::VERIFY_FOUND_DAMAGE,
-                format!(
-                    "{} in part {}/{} of the stored data: {}",
-                    match share.damage_count {
-                        1 => "1 damage was found".to_owned(),
-                        many => format!("{many} damages were found"),
-                    },
-                    share.part,
-                    share.of,
-                    share.first_damage.as_deref().unwrap_or("see the log")
-                ),
-            )
-            .hint(
-                "look at all of it with `backup verify --all`, heal with `backup verify --all \
-                 --repair`, and check the drive (`smartctl -a`)",
+        let count = share.damage_count;
+        let found = error(
+            code::VERIFY_FOUND_DAMAGE,
+            format!(
+                "{} in part {}/{} of the stored data: {}",
+                match count {
+                    1 => "1 damage was found".to_owned(),
+                    many => format!("{many} damages were found"),
+                },
+                share.part,
+                share.of,
+                share.first_damage.as_deref().unwrap_or("see the log")
             ),
         );
+        findings.push(found.hint(match on_disk {
+            true => {
+                "look at all of it with `backup verify --all`, heal with `backup verify --all \
+                 --repair`, and check the drive (`smartctl -a`)"
+            }
+            false => {
+                "`backup now` uploads it again, as far as it is still here; `backup verify` then \
+                 looks at all that is there"
+            }
+        }));
     }
-    if let Some(because) = &checkup.measured.not_verified {
+    if let Some(because) = &measured.put_off {
+        findings.push(
+            note(
+                code::VERIFY_PUT_OFF,
+                format!("not all that is to be compared was: {because}"),
+            )
+            .hint("the next check goes on there"),
+        );
+    }
+    // That nobody reaches a remote is told once.
+    let is_known = !on_disk && measured.cloud_unreachable.is_some();
+    if let Some(because) = measured.not_verified.as_ref().filter(|_| !is_known) {
         findings.push(
             warning(
                 code::VERIFY_FAILED,
                 format!("the stored data could not be compared: {because}"),
             )
             .hint("try it by hand with `backup verify`"),
-        );
-    }
-    let monitoring = &checkup.facts.config.monitoring;
-    if monitoring.verify_subset.is_none() {
-        findings.push(
-            note(
-                code::VERIFY_IS_OFF,
-                "health checks read no stored data: monitoring.verifySubset is null",
-            )
-            .hint("run `backup verify --all` now and then"),
         );
     }
 }

@@ -1,5 +1,8 @@
 //! How many copies there are of what is backed up, as `check`, `plan` and `status` say it.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,4 +23,16 @@ pub struct Copies {
     pub off_site: Vec<DestinationName>,
     /// Those of them that this machine cannot delete.
     pub undeletable: Vec<DestinationName>,
+    /// When each was last read back, as far as this machine remembers it; nothing where nobody asked that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checked: BTreeMap<DestinationName, CheckedCopy>,
+}
+
+/// When what is on a destination was last read back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckedCopy {
+    /// When a share of it was last read and compared; none if it never was.
+    pub verified_at: Option<DateTime<FixedOffset>>,
+    /// When a trial restore of it last passed; none if the last one failed, or there was none.
+    pub drilled_at: Option<DateTime<FixedOffset>>,
 }

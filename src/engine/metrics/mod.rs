@@ -8,7 +8,7 @@ use planner::standing;
 use schema::{
     Inventory, Report,
     drill::Drill,
-    health::{EndedRun, Health},
+    health::{EndedRun, Health, ReadBack},
 };
 
 use self::text::{DestinationFacts, MetricsFacts, metrics_text};
@@ -81,7 +81,9 @@ impl Engine {
             found => found?,
         };
         let (mut runs, mut last, mut health, mut drill) = (Vec::new(), None, None, None);
+        let mut read_back = ReadBack::default();
         if let Some(state) = &self.state()? {
+            read_back = state.read_back(&self.config, &self.cloud_remote());
             runs = state.ended_runs()?;
             last = state.last_report()?;
             health = state.health();
@@ -95,6 +97,7 @@ impl Engine {
             last,
             health,
             drill,
+            read_back,
         })
     }
 }
@@ -107,6 +110,7 @@ struct Known {
     last: Option<Report>,
     health: Option<Health>,
     drill: Option<Drill>,
+    read_back: ReadBack,
 }
 
 impl Known {
@@ -129,6 +133,7 @@ impl Known {
             last: self.last.as_ref(),
             health: self.health.as_ref(),
             drill: self.drill.as_ref(),
+            read_back: self.read_back,
         }
     }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset};
 use schema::{
     Report, RunResult, Severity, Tier,
     drill::{Drill, DrillVerdict},
-    health::{EndedRun, Health, LastGood},
+    health::{EndedRun, Health, LastGood, ReadBack},
     inventory::DestinationState,
     outside::one_line,
 };
@@ -44,6 +44,8 @@ pub(super) struct DestinationFacts<'a> {
     pub(super) health: Option<&'a Health>,
     /// What the last drill came to.
     pub(super) drill: Option<&'a Drill>,
+    /// When what is stored was last read back.
+    pub(super) read_back: ReadBack,
 }
 
 /// All metrics.
@@ -72,6 +74,7 @@ pub(super) fn metrics_text(known: &MetricsFacts<'_>) -> String {
             copied,
         );
         add_health(page, view);
+        add_read_back(page, view);
         add_drill(page, view);
     });
     page.into_text()
@@ -331,6 +334,25 @@ fn add_health(page: &mut Page, known: &DestinationFacts<'_>) {
             Some(share.oldest_at),
         );
     }
+}
+
+fn add_read_back(page: &mut Page, known: &DestinationFacts<'_>) {
+    let ReadBack { disk_at, remote_at } = known.read_back;
+    // A view of `local` has that of `cloud` beside it.
+    let (own, cloud) = match known.path {
+        Some(_) => (disk_at, remote_at),
+        None => (remote_at, None),
+    };
+    page.add_time(
+        "backup_verified_timestamp_seconds",
+        "When a share of the stored data was last read and compared.",
+        own,
+    );
+    page.add_time(
+        "backup_cloud_verified_timestamp_seconds",
+        "When a share of the copy in the cloud was last read and compared.",
+        cloud,
+    );
 }
 
 fn add_drill(page: &mut Page, known: &DestinationFacts<'_>) {

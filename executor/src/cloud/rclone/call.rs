@@ -216,10 +216,17 @@ impl Rclone<'_> {
         command
     }
 
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let until = self.until.as_ref();
+        until.is_some_and(|(until, _)| Instant::now() >= *until)
+    }
+
     fn in_time(&self) -> Result<()> {
-        match &self.until {
-            Some((until, _)) if Instant::now() >= *until => Err(self.too_late()),
-            _ => Ok(()),
+        match self.is_over() {
+            true => Err(self.too_late()),
+            false => Ok(()),
         }
     }
 

@@ -325,7 +325,8 @@ impl HistoryRemote<'_> {
 }
 
 /// The id of the destination that stands for a remote, in the form of a UUID.
-fn id_of_remote(remote: &str) -> String {
+#[must_use]
+pub fn id_of_remote(remote: &str) -> String {
     let hex = Digest::of(remote.as_bytes()).to_string();
     [
         &hex[..8],

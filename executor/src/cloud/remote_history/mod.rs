@@ -21,6 +21,7 @@ mod marks;
 mod publish;
 mod put;
 mod put_list;
+mod share;
 mod staging;
 mod upload;
 mod verify;
@@ -30,9 +31,10 @@ use chrono::{DateTime, FixedOffset};
 use schema::remote_history::{HistoryMemory, OBJECTS, RECORDS};
 
 pub use self::{
-    cached::{known_content, known_destination, known_records},
+    cached::{id_of_remote, known_content, known_destination, known_records},
     layout::{RemoteListing, manifest_file, marks_file, object_file, object_of, record_file},
     listing::KnownHistory,
+    share::{ReadShare, ReadingArea, ShareReading, Unread, WantedShare},
     upload::{HistoryOptions, HistorySource, UploadedHistory},
 };
 use super::{memory::RemoteCache, rclone::Rclone};

@@ -44,6 +44,11 @@ const BYTES: u64 = 1 << 30;
 const LISTED: usize = 1000;
 /// Where downloads come.
 const PIECE: &str = "piece";
+/// What is said of an object that was found damaged and was not looked at since.
+pub(super) const FOUND_BEFORE: &str =
+    "it was found damaged before, and was not uploaded again since";
+/// What is said of an object whose content is another one.
+pub(super) const NOT_WHAT_IT_WAS: &str = "its content is not what was uploaded";
 
 impl HistoryRemote<'_> {
     /// Compares the objects of a share, of all snapshots that are there; `into` is an empty folder for
@@ -78,38 +83,38 @@ impl HistoryRemote<'_> {
         };
         let hashing = match look.share {
             Share::None => None,
-            _ => hashes::of_remote(self.rclone, self.cache, &self.objects())?,
+            _ => self.own_hash()?,
         };
-        let hashing = hashing.filter(Hashing::is_ours);
         let mut comparison = Comparison {
-            remote: *self,
-            into,
-            look,
-            share: range_of(look.share),
-            found: nothing_compared(newest.snapshot.id, hashing.as_ref()),
-            hashing,
-            damaged: BTreeMap::new(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            hashing: hashing.as_ref(),
+            ..Comparison::new(*self, range_of(look.share))
         };
-        let mut index = self.object_index(&known.records)?;
-        let unread = |error| self.io("read", "objects.idx", error);
-        for part in parts_of(range) {
-            let there = comparison.list(&part)?;
-            while let Some(object) = index.next_in(&part).map_err(unread)? {
-                self.rclone.context.stop.check()?;
-                if range.contains(&number_of(object.digest)) {
-                    comparison.compare(object, there.get(&object.digest))?;
-                }
+        comparison.hashes_first = look.hashes_first;
+        comparison.reads_contents = look.share != Share::None;
+        let mut reading = Reading {
+            into,
+            found: nothing_compared(newest.snapshot.id, hashing.as_ref()),
+        };
+        comparison.each(range, &known, &mut |comparison| {
+            if comparison.waiting.len() >= FILES || comparison.waiting_bytes >= BYTES {
+                reading.read_waiting(comparison)?;
             }
-        }
-        comparison.read_waiting()?;
+            Ok(())
+        })?;
+        reading.read_waiting(&mut comparison)?;
         self.remember_damage(range, &comparison.damaged)?;
-        comparison.name_damage(&known)
+        let found = comparison.counted(reading.found);
+        self.name_damage(comparison.damaged, found, &known)
+    }
+
+    /// The remote's hash, if it is the one that objects are named by.
+    pub(super) fn own_hash(&self) -> Result<Option<Hashing>> {
+        let found = hashes::of_remote(self.rclone, self.cache, &self.objects())?;
+        Ok(found.filter(Hashing::is_ours))
     }
 
     /// Remembers what is damaged, for the next upload to put it again; what was not looked at stays so.
-    fn remember_damage(
+    pub(super) fn remember_damage(
         &self,
         range: &RangeInclusive<u16>,
         damaged: &BTreeMap<Digest, String>,
@@ -128,12 +133,12 @@ impl HistoryRemote<'_> {
 }
 
 /// The place of a digest among all.
-fn number_of(digest: Digest) -> u16 {
+pub(super) fn number_of(digest: Digest) -> u16 {
     u16::from_be_bytes([digest.0[0], digest.0[1]])
 }
 
 /// The places that are of a share.
-fn range_of(share: Share) -> RangeInclusive<u16> {
+pub(super) fn range_of(share: Share) -> RangeInclusive<u16> {
     let Share::Part { part, of } = share else {
         return 0..=u16::MAX;
     };
@@ -162,23 +167,70 @@ struct ObjectThere {
 }
 
 /// A comparison that is under way.
-struct Comparison<'a> {
+pub(super) struct Comparison<'a> {
     remote: HistoryRemote<'a>,
-    /// An empty folder for downloads, with its path.
-    into: (&'a Dir, &'a str),
-    look: VerifyDepth,
     /// The objects that are downloaded where no hash tells what they are.
     share: RangeInclusive<u16>,
-    /// The remote's hash, if it is the one that objects are named by.
-    hashing: Option<Hashing>,
+    /// The remote's hash, where it is the one that objects are named by and asked for.
+    pub(super) hashing: Option<&'a Hashing>,
+    /// Whether a hash that is as it should be is enough.
+    hashes_first: bool,
+    /// Whether anything but sizes is compared.
+    reads_contents: bool,
+    /// What was found damaged before, and not put again since.
+    pub(super) known: HashSet<Digest>,
     /// What is not as it should be, in words.
-    damaged: BTreeMap<Digest, String>,
-    waiting: Vec<(Digest, u64)>,
+    pub(super) damaged: BTreeMap<Digest, String>,
+    /// What is to be read.
+    pub(super) waiting: Vec<(Digest, u64)>,
     waiting_bytes: u64,
-    found: CloudVerification,
+    /// Objects, and those whose hash is as it should be, each with their bytes.
+    all: (u64, u64),
+    hashed: (u64, u64),
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    /// One that downloads a share where no hash tells more.
+    pub(super) fn new(remote: HistoryRemote<'a>, share: RangeInclusive<u16>) -> Self {
+        let known = remote.cache.damaged();
+        Self {
+            remote,
+            share,
+            hashing: None,
+            hashes_first: true,
+            reads_contents: true,
+            known: known.iter().filter_map(|name| object_of(name)).collect(),
+            damaged: BTreeMap::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            all: (0, 0),
+            hashed: (0, 0),
+        }
+    }
+
+    /// Compares what is listed in this range; `then` is called after each.
+    pub(super) fn each(
+        &mut self,
+        range: &RangeInclusive<u16>,
+        known: &KnownHistory,
+        then: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let remote = self.remote;
+        let mut index = remote.object_index(&known.records)?;
+        let unread = |error| remote.io("read", "objects.idx", error);
+        for part in parts_of(range) {
+            let there = self.list(&part)?;
+            while let Some(object) = index.next_in(&part).map_err(unread)? {
+                remote.rclone.context.stop.check()?;
+                if range.contains(&number_of(object.digest)) {
+                    self.compare(object, there.get(&object.digest));
+                    then(self)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What is in these folders.
     fn list(&self, part: &RangeInclusive<u8>) -> Result<HashMap<Digest, ObjectThere>> {
         let folders: Vec<String> = part.clone().map(|first| format!("{first:02x}")).collect();
@@ -203,7 +255,7 @@ impl Comparison<'_> {
                 }
             },
         )?;
-        if let Some(hashing) = &self.hashing {
+        if let Some(hashing) = self.hashing {
             let options = ["--include", &filter];
             let hashes =
                 hashes::list_hashes_of(remote.rclone, remote.cache, &objects, hashing, &options)?;
@@ -216,54 +268,72 @@ impl Comparison<'_> {
         Ok(there)
     }
 
-    fn compare(&mut self, object: KnownObject, there: Option<&ObjectThere>) -> Result<()> {
+    fn compare(&mut self, object: KnownObject, there: Option<&ObjectThere>) {
         let KnownObject { digest, size, .. } = object;
-        self.found.files += 1;
-        self.found.bytes = self.found.bytes.saturating_add(size);
+        count(&mut self.all, size);
         let Some(there) = there else {
             self.damaged.insert(digest, "missing".to_owned());
-            return Ok(());
+            return;
         };
         if there.size != size {
             let text = format!("{} bytes, and {size} were uploaded", there.size);
             self.damaged.insert(digest, text);
-            return Ok(());
-        }
-        if self.look.share == Share::None {
-            return Ok(());
+            return;
         }
         let told = there.hash.as_ref().map(|hash| *hash == digest.to_string());
-        if told == Some(true) && self.look.hashes_first {
-            self.found.hashed_files += 1;
-            self.found.hashed_bytes = self.found.hashed_bytes.saturating_add(size);
-            return Ok(());
+        let is_read =
+            self.reads_contents && (told == Some(false) || self.share.contains(&number_of(digest)));
+        if self.reads_contents && told == Some(true) && self.hashes_first {
+            count(&mut self.hashed, size);
+        } else if is_read {
+            self.waiting.push((digest, size));
+            self.waiting_bytes = self.waiting_bytes.saturating_add(size);
+        } else if self.known.contains(&digest) {
+            self.damaged.insert(digest, FOUND_BEFORE.to_owned());
         }
-        if told != Some(false) && !self.share.contains(&number_of(digest)) {
-            return Ok(());
-        }
-        self.waiting.push((digest, size));
-        self.waiting_bytes = self.waiting_bytes.saturating_add(size);
-        if self.waiting.len() >= FILES || self.waiting_bytes >= BYTES {
-            self.read_waiting()?;
-        }
-        Ok(())
     }
 
+    /// What was compared without reading it, with what was read.
+    pub(super) fn counted(&self, found: CloudVerification) -> CloudVerification {
+        CloudVerification {
+            files: self.all.0,
+            bytes: self.all.1,
+            hashed_files: found.hashed_files + self.hashed.0,
+            hashed_bytes: found.hashed_bytes.saturating_add(self.hashed.1),
+            ..found
+        }
+    }
+}
+
+/// Counts one more of this size.
+pub(super) fn count((files, bytes): &mut (u64, u64), size: u64) {
+    *files += 1;
+    *bytes = bytes.saturating_add(size);
+}
+
+/// Reading what waits for it.
+struct Reading<'a> {
+    /// An empty folder for downloads, with its path.
+    into: (&'a Dir, &'a str),
+    found: CloudVerification,
+}
+
+impl Reading<'_> {
     /// Downloads the objects that wait, compares them and throws them away.
-    fn read_waiting(&mut self) -> Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
+    fn read_waiting(&mut self, comparison: &mut Comparison<'_>) -> Result<()> {
+        let waiting = std::mem::take(&mut comparison.waiting);
+        comparison.waiting_bytes = 0;
         if waiting.is_empty() {
             return Ok(());
         }
-        let context = self.remote.rclone.context;
+        let context = comparison.remote.rclone.context;
         let (dir, named) = self.into;
         let path = format!("{named}/{PIECE}");
         remove_tree(dir, OsStr::new(PIECE), &path, context)?;
         let piece = dir
             .folder_or_new(OsStr::new(PIECE), 0o700)
             .map_err(|error| Error::io("make", path.as_bytes(), error))?;
-        self.remote.bring_objects(&waiting, &path)?;
+        comparison.remote.bring_objects(&waiting, &path)?;
         let mut copier = Copier::default();
         for (digest, size) in waiting {
             self.found.read_files += 1;
@@ -277,31 +347,39 @@ impl Comparison<'_> {
                 Ok(Ok(read)) if read.digest == digest => {}
                 Ok(Err(CopyError::Ended(error))) => return Err(error),
                 _ => {
-                    self.damaged
-                        .insert(digest, "its content is not what was uploaded".to_owned());
+                    comparison
+                        .damaged
+                        .insert(digest, NOT_WHAT_IT_WAS.to_owned());
                 }
             }
         }
         remove_tree(dir, OsStr::new(PIECE), &path, context)
     }
+}
 
+impl HistoryRemote<'_> {
     /// Finds a file of each damaged object, in the newest snapshot that has one, for people.
-    fn name_damage(mut self, known: &KnownHistory) -> Result<CloudVerification> {
-        self.found.damage_count = self.damaged.len() as u64;
+    pub(super) fn name_damage(
+        &self,
+        mut damaged: BTreeMap<Digest, String>,
+        mut found: CloudVerification,
+        known: &KnownHistory,
+    ) -> Result<CloudVerification> {
+        found.damage_count = damaged.len() as u64;
         for id in known.records.keys().rev() {
-            if self.damaged.is_empty() || self.found.damage.len() >= LISTED {
+            if damaged.is_empty() || found.damage.len() >= LISTED {
                 break;
             }
-            for entry in self.remote.manifest_of(*id)?.without_names() {
-                self.remote.rclone.context.stop.check()?;
+            for entry in self.manifest_of(*id)?.without_names() {
+                self.rclone.context.stop.check()?;
                 let entry =
                     entry.map_err(|error| Error::io("read", FILE_NAME.as_bytes(), error))?;
-                let damaged = entry.digest.filter(|_| entry.kind == Kind::File);
-                let Some(because) = damaged.and_then(|digest| self.damaged.remove(&digest)) else {
+                let one = entry.digest.filter(|_| entry.kind == Kind::File);
+                let Some(because) = one.and_then(|digest| damaged.remove(&digest)) else {
                     continue;
                 };
-                if self.found.damage.len() < LISTED {
-                    self.found.damage.push(Problem {
+                if found.damage.len() < LISTED {
+                    found.damage.push(Problem {
                         path: entry.path.shown(),
                         kind: ProblemKind::Unreadable,
                         message: format!("{because} (in {id})"),
@@ -309,8 +387,8 @@ impl Comparison<'_> {
                 }
             }
         }
-        self.found.damage.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(self.found)
+        found.damage.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
     }
 }
 
