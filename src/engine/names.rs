@@ -2,19 +2,25 @@
 //!
 //! No lock is taken and nothing is written, the index of records included.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use executor::{
     Error,
     error::Result,
     scan::{self, NamedEntry},
     state_dir::RecordIndex,
+    store::Store,
+    sys::Kind,
 };
 use planner::{
     offers::{Offer, Purpose, offer_snapshots},
     stored_snapshot::find_stored,
 };
-use schema::{SnapshotId, StoredPathBuf};
+use schema::{SnapshotId, StoredPathBuf, path::rest_below};
 
 use super::{Engine, destination::naming_error};
 
@@ -62,18 +68,29 @@ impl Engine {
     /// folder in it.
     pub fn names_in_snapshot(&self, name: &str, folders: &[PathBuf]) -> Result<Vec<NamedEntry>> {
         let store = self.open_store_present()?;
-        let destination = scan::scan_names(&store, &self.config.local, None)?;
+        // What is known of a remote stands in no tier: its records alone tell of it.
+        let of_records = |_: &str| RecordIndex::empty();
+        let of_records: Option<&dyn Fn(&str) -> RecordIndex> = match self.known_of {
+            Some(_) => Some(&of_records),
+            None => None,
+        };
+        let destination = scan::scan_names(&store, &self.config.local, of_records)?;
         let named = find_stored(name, &destination, self.now()).map_err(naming_error)?;
+        let nowhere = || {
+            let first = folders.first().map_or(Path::new(""), PathBuf::as_path);
+            Error::refused(format!("{} is no folder in {name}", first.display()))
+                .hint("`backup find` shows in which snapshots a path is")
+        };
+        // What is known of a remote has no trees.
+        if let (Some(_), Some(id)) = (&self.known_of, named.id) {
+            return names_in_manifest(&store, id, folders)?.ok_or_else(nowhere);
+        }
         let tree = store.folder(&[named.home.folder(), &named.folder])?;
         let list = |path: &PathBuf| {
             let stored = StoredPathBuf::of_typed(executor::sys::bytes(path.as_os_str()));
             scan::scan_folder(&tree, &stored).ok()
         };
-        folders.iter().find_map(list).ok_or_else(|| {
-            let first = folders.first().map_or(Path::new(""), PathBuf::as_path);
-            Error::refused(format!("{} is no folder in {name}", first.display()))
-                .hint("`backup find` shows in which snapshots a path is")
-        })
+        folders.iter().find_map(list).ok_or_else(nowhere)
     }
 
     /// The folders of other hosts on the destination.
@@ -82,4 +99,38 @@ impl Engine {
         let hosts = scan::scan_other_hosts(&self.config.local, &self.host_folder());
         hosts.into_iter().map(|host| host.folder).collect()
     }
+}
+
+/// What is in the first of these paths that is a folder of a snapshot, by its manifest; none where none is one.
+fn names_in_manifest(
+    store: &Store,
+    id: SnapshotId,
+    folders: &[PathBuf],
+) -> Result<Option<Vec<NamedEntry>>> {
+    let paths = folders.iter();
+    let mut found: Vec<(StoredPathBuf, Option<Vec<NamedEntry>>)> = paths
+        .map(|path| StoredPathBuf::of_typed(executor::sys::bytes(path.as_os_str())))
+        .map(|path| {
+            let root = path.as_bytes().is_empty().then(Vec::new);
+            (path, root)
+        })
+        .collect();
+    for entry in store.manifest(id)? {
+        let entry = entry.map_err(|error| store.io("read", &format!("manifest of {id}"), error))?;
+        let is_folder = entry.kind == Kind::Folder;
+        for (folder, names) in &mut found {
+            if is_folder && entry.path == *folder {
+                names.get_or_insert_default();
+            }
+            let rest = rest_below(entry.path.as_bytes(), folder.as_bytes());
+            let name = rest.filter(|rest| !rest.is_empty() && !rest.contains(&b'/'));
+            if let (Some(names), Some(name)) = (names, name) {
+                names.push(NamedEntry {
+                    name: OsStr::from_bytes(name).to_owned(),
+                    is_folder,
+                });
+            }
+        }
+    }
+    Ok(found.into_iter().find_map(|(_, names)| names))
 }

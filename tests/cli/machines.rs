@@ -23,7 +23,7 @@ A=11111111111111111111111111111111 B=22222222222222222222222222222222
 
 /// Runs a script on machines; false where nobody may mount, or where machines have no identity.
 #[track_caller]
-fn on_machines(lab: &Lab, script: &str) -> Option<crate::lab::Ran> {
+pub(crate) fn on_machines(lab: &Lab, script: &str) -> Option<crate::lab::Ran> {
     if !fs::exists("/etc/machine-id").unwrap_or(false) {
         crate::lab::skip("this machine has no /etc/machine-id");
         return None;

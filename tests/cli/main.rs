@@ -73,6 +73,7 @@ mod remotes;
 mod remotes_damage;
 mod remotes_expire;
 mod remotes_health;
+mod remotes_machines;
 mod repair;
 mod restore;
 mod restore_many;
