@@ -43,6 +43,10 @@ let
     inherit (view.cloud) configFile;
     readsTmp = usesTmp || builtins.any (one: one.conditions."tmp.isUsed") (builtins.attrValues disks);
   })) (import ./remotes.nix cfg);
+  # Whether a remote is used of which a restore can be tried.
+  drillsRemotes = builtins.any (name: cfg.destinations.${name}.layout == "history") (
+    builtins.attrNames remotes
+  );
   # In the order of a run.
   inOrder = builtins.attrValues disks ++ builtins.attrValues remotes;
 
@@ -96,7 +100,9 @@ in
     # For systemd a delay of 0 is none.
     "schedule.isDelayed" = true;
     "monitoring.enable" = monitoring.enable;
-    "monitoring.drill.enable" = local.enable && monitoring.drill.enable;
+    "monitoring.drill.enable" = (local.enable || drillsRemotes) && monitoring.drill.enable;
+    "remotes.areUsed" = cloud.enable || remotes != { };
+    "drill.isOfRemotes" = drillsRemotes;
     "drill.startsServices" = builtins.any (
       check: builtins.match "service:.*" (toString check) != null
     ) monitoring.drill.checks;

@@ -30,6 +30,10 @@ pub struct DrillPlan {
     pub planned_at: DateTime<FixedOffset>,
     /// The snapshot that is restored.
     pub snapshot: DrilledSnapshot,
+    /// The remote that a sample of it is brought from, as rclone names it; none for a disk, of which all stands in
+    /// a room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
     /// Newer snapshots that are not good, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
@@ -180,6 +184,9 @@ pub struct Drill {
     pub summary: String,
     /// The snapshot that was restored.
     pub snapshot: DrilledSnapshot,
+    /// The remote that a sample of it was brought from, as rclone names it; none for a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
     /// Newer snapshots that are not good, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,

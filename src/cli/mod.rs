@@ -258,9 +258,9 @@ impl Verb {
             Self::Restore(restore) => restore.from.is_none() && !restore.list,
             Self::Verify(verify) => !verify.cloud,
             Self::Init(init) => init.take_over.is_none(),
+            Self::Drill(drill) => !drill.all,
             Self::Find(_)
             | Self::Diff(_)
-            | Self::Drill(_)
             | Self::Simulate(_)
             | Self::View(_)
             | Self::Pin(_)

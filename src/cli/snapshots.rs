@@ -166,8 +166,9 @@ pub(crate) struct Verify {
 #[command(
     after_help = "Nothing is copied, and nothing is written to sources and destination: what is written in the \
 room is thrown away, and no network can be reached from there. A sample of files is read and compared with the \
-manifest, then each of monitoring.drill.checks is run. Exits with 0 if all of it is as it should be, \
-with 1 if not."
+manifest, then each of monitoring.drill.checks is run. Of a remote with history (--destination) a sample is \
+downloaded, compared and restored into a folder that is removed again. Exits with 0 if all of it is as it should \
+be, with 1 if not."
 )]
 pub(crate) struct Drill {
     /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning [default:
@@ -176,6 +177,9 @@ pub(crate) struct Drill {
     /// Show what the room would show and what would be run, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// `local`, or the only disk, and each remote with history, one after the other
+    #[arg(long, conflicts_with_all = ["snapshot", "destination"])]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) on: OnDestination,
 }

@@ -24,14 +24,14 @@ use planner::{
 };
 use schema::{
     FailureCode, Finding, Severity,
-    config::{AbsolutePath, DrillCheck, IfAbsent},
+    config::{AbsolutePath, DestinationName, DrillCheck, IfAbsent},
     drill::{Drill, DrillPlan, DrillVerdict, RoomOutcome, SampleFile},
     escape,
 };
 
 use super::{
-    Engine, Notice, Observer, containers::look_at_systemd, destination::naming_error,
-    logs::LogKind, operation::Operation,
+    Engine, Notice, Observer, apply::of_destination, containers::look_at_systemd,
+    destination::naming_error, logs::LogKind, operation::Operation,
 };
 
 /// A drill that is asked for.
@@ -48,7 +48,10 @@ impl Engine {
     /// Refused if the destination is not there, or the name means no snapshot.
     pub fn plan_drill(&self, request: &DrillRequest, observer: &dyn Observer) -> Result<DrillPlan> {
         let operation = self.unlogged(observer);
-        Ok(operation.plan_drill(request)?.0)
+        match self.is_of_remote() {
+            true => operation.plan_far_drill(request),
+            false => Ok(operation.plan_drill(request)?.0),
+        }
     }
 
     /// Tries a restore, remembers the result, and tells people of one that failed.
@@ -60,8 +63,27 @@ impl Engine {
     /// room is the result.
     pub fn drill(&self, request: &DrillRequest, observer: &dyn Observer) -> Result<Drill> {
         self.logged(LogKind::Drill, observer, |operation| {
-            operation.drill(request)
+            match self.is_of_remote() {
+                true => operation.drill_far(request),
+                false => operation.drill(request),
+            }
         })
+    }
+
+    /// The engines of all destinations of which a restore can be tried, with their names: `local` or the only
+    /// disk, and remotes with history.
+    #[must_use]
+    pub fn drilled(&self) -> Vec<(DestinationName, Self)> {
+        let config = &self.config;
+        let only = config.only_disk();
+        let names = config.names().into_iter();
+        let each = names.filter_map(|name| {
+            let view = self.of(&name)?;
+            let is_local = name.as_str() == DestinationName::LOCAL;
+            let is_drilled = is_local || only.as_ref() == Some(&name) || view.is_of_remote();
+            is_drilled.then_some((name, view))
+        });
+        each.collect()
     }
 }
 
@@ -77,8 +99,22 @@ impl Operation<'_> {
                 ..RoomOutcome::default()
             },
         };
-        let drill = planner::drill::judge_drill(&plan, outcome, self.context.clock.now());
-        let finding = finding_of(&drill);
+        Ok(self.end_drill(&plan, outcome, is_of_another))
+    }
+
+    /// Judges what came of a drill, remembers it, and tells people of one that failed.
+    pub(super) fn end_drill(
+        &self,
+        plan: &DrillPlan,
+        outcome: RoomOutcome,
+        is_of_another: bool,
+    ) -> Drill {
+        let drill = planner::drill::judge_drill(plan, outcome, self.context.clock.now());
+        let mut finding = finding_of(&drill);
+        if let Some(name) = &self.engine.of {
+            self.engine.tell_in_own_words([&mut finding]);
+            finding = of_destination(name, &finding);
+        }
         self.context.observer.event(Event::Noticed(&finding));
         let remembered = match is_of_another && drill.verdict == DrillVerdict::Passed {
             // That an older one can be restored says nothing of the newest.
@@ -97,7 +133,7 @@ impl Operation<'_> {
             self.notify_of_drill(&drill, finding);
         }
         self.write_metrics();
-        Ok(drill)
+        drill
     }
 
     fn restore_in_room(&self, plan: &DrillPlan, store: &Store) -> Result<RoomOutcome> {

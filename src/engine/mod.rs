@@ -14,6 +14,7 @@ mod delete;
 mod destination;
 mod diff;
 mod drill;
+mod drill_far;
 mod find;
 mod health;
 mod init;

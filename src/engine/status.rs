@@ -151,7 +151,7 @@ impl Engine {
         findings.extend(
             drill
                 .as_ref()
-                .filter(|_| config.local.enable)
+                .filter(|_| config.local.enable || self.is_of_remote())
                 .and_then(planner::health::warn_of_failed_drill),
         );
         if let Some(state) = &state {

@@ -27,7 +27,8 @@ pub(crate) fn drill_page(drill: &Drill, style: &Style) -> String {
     };
     page.line(0, &format!("{word} {}", printable(&drill.summary)));
     page.blank();
-    let mut facts = vec![("Snapshot", snapshot_text(&drill.snapshot))];
+    let snapshot = snapshot_text(&drill.snapshot, drill.remote.as_deref());
+    let mut facts = vec![("Snapshot", snapshot)];
     facts.extend(drill.passed_over.iter().map(passed_over_text));
     if let Some(millis) = drill.ready_millis {
         facts.push(("Ready", format!("after {}", span(millis))));
@@ -49,7 +50,7 @@ pub(crate) fn drill_page(drill: &Drill, style: &Style) -> String {
     for check in &drill.checks {
         add_check(&mut page, check, style);
     }
-    if drill.checks.is_empty() {
+    if drill.checks.is_empty() && drill.remote.is_none() {
         let text = "none is configured (monitoring.drill.checks): that files can be read does not say that \
                     programs can use them";
         page.entry(0, &style.dim("Checks"), LABEL, text);
@@ -104,12 +105,15 @@ fn add_check(page: &mut Page, check: &CheckResult, style: &Style) {
     }
 }
 
-fn snapshot_text(snapshot: &DrilledSnapshot) -> String {
+fn snapshot_text(snapshot: &DrilledSnapshot, remote: Option<&str>) -> String {
     let errors = match snapshot.complete {
         true => "",
         false => ", sealed with errors",
     };
-    format!("{}/{}{errors}", snapshot.home, snapshot.id)
+    match remote {
+        Some(remote) => format!("{} at {}{errors}", snapshot.id, printable(remote)),
+        None => format!("{}/{}{errors}", snapshot.home, snapshot.id),
+    }
 }
 
 fn passed_over_text(one: &PassedOver) -> (&'static str, String) {
@@ -145,7 +149,10 @@ pub(crate) fn plan_page(plan: &DrillPlan, style: &Style) -> String {
     let mut page = Page::default();
     page.line(
         0,
-        &style.bold(format!("drill of {}", snapshot_text(&plan.snapshot))),
+        &style.bold(format!(
+            "drill of {}",
+            snapshot_text(&plan.snapshot, plan.remote.as_deref())
+        )),
     );
     page.blank();
     for one in &plan.passed_over {
@@ -188,7 +195,10 @@ pub(crate) fn plan_page(plan: &DrillPlan, style: &Style) -> String {
         };
         page.entry(0, &style.dim("Check"), LABEL, &text);
     }
-    if plan.checks.is_empty() {
+    if plan.remote.is_some() {
+        let text = "a sample of files, which are downloaded and compared, into a folder that is removed again";
+        page.entry(0, &style.dim("Restored"), LABEL, text);
+    } else if plan.checks.is_empty() {
         let text = "none (monitoring.drill.checks); a sample of files is read";
         page.entry(0, &style.dim("Checks"), LABEL, text);
     }

@@ -71,6 +71,7 @@ mod records;
 mod relative;
 mod remotes;
 mod remotes_damage;
+mod remotes_drill;
 mod remotes_expire;
 mod remotes_health;
 mod remotes_machines;

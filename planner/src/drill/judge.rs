@@ -47,6 +47,7 @@ pub fn judge_drill(
         verdict,
         summary,
         snapshot: plan.snapshot.clone(),
+        remote: plan.remote.clone(),
         passed_over: plan.passed_over.clone(),
         ready_millis: outcome.ready_millis,
         read_only: outcome.read_only,

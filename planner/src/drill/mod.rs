@@ -169,13 +169,9 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
         format_version: FORMAT_VERSION,
         host: facts.host.to_owned(),
         planned_at: facts.now,
-        snapshot: DrilledSnapshot {
-            id: facts.snapshot.record.id,
-            home: facts.snapshot.home,
-            started_at: facts.snapshot.record.started_at,
-            complete: facts.snapshot.record.complete,
-        },
-        passed_over: passed_over(facts),
+        snapshot: drilled(facts.snapshot),
+        remote: None,
+        passed_over: passed_over(facts.destination, facts.snapshot),
         mounts: in_order(mounts, &sources),
         checks,
         container: container.flatten(),
@@ -187,6 +183,38 @@ pub fn plan_drill(facts: &DrillFacts<'_>) -> DrillPlan {
             .as_duration()
             .as_secs()
             .max(1),
+    }
+}
+
+/// Plans a drill of a remote, of whose snapshots a sample is brought here and no room is made.
+#[must_use]
+pub fn plan_remote_drill(
+    host: &str,
+    now: DateTime<FixedOffset>,
+    remote: &str,
+    destination: &DestinationState,
+    snapshot: &SnapshotState,
+) -> DrillPlan {
+    DrillPlan {
+        format_version: FORMAT_VERSION,
+        host: host.to_owned(),
+        planned_at: now,
+        snapshot: drilled(snapshot),
+        remote: Some(remote.to_owned()),
+        passed_over: passed_over(destination, snapshot),
+        mounts: Vec::new(),
+        checks: Vec::new(),
+        container: None,
+        check_seconds: 0,
+    }
+}
+
+fn drilled(snapshot: &SnapshotState) -> DrilledSnapshot {
+    DrilledSnapshot {
+        id: snapshot.record.id,
+        home: snapshot.home,
+        started_at: snapshot.record.started_at,
+        complete: snapshot.record.complete,
     }
 }
 
@@ -293,10 +321,10 @@ fn plan_checks(facts: &DrillFacts<'_>, mounts: &mut BTreeMap<String, Shown>) -> 
 }
 
 /// Newer snapshots that are no good ones.
-fn passed_over(facts: &DrillFacts<'_>) -> Vec<PassedOver> {
+fn passed_over(destination: &DestinationState, snapshot: &SnapshotState) -> Vec<PassedOver> {
     const MOST: usize = 20;
-    let chosen = &facts.snapshot.record;
-    let newer = facts.destination.snapshots.iter().filter(|one| {
+    let chosen = &snapshot.record;
+    let newer = destination.snapshots.iter().filter(|one| {
         one.record.started_at > chosen.started_at
             && !one.record.suspect.is_empty()
             && !one.marks.accepted
@@ -305,7 +333,7 @@ fn passed_over(facts: &DrillFacts<'_>) -> Vec<PassedOver> {
         id: one.record.id.to_string(),
         because: format!("suspect: {}", one.record.suspect.join("; ")),
     });
-    let damaged = facts.destination.unmanaged.iter().filter_map(|one| {
+    let damaged = destination.unmanaged.iter().filter_map(|one| {
         let fault = one.record_fault.as_ref()?;
         (one.name > chosen.id.to_string()).then(|| PassedOver {
             id: format!("{}/{}", one.tier, one.name),

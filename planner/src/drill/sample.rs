@@ -8,14 +8,18 @@ use schema::drill::SampleFile;
 const MOST_FILES: usize = 200;
 /// Most bytes that are read, if there is anything as small.
 const MOST_BYTES: u64 = 256 << 20;
-/// How many files are kept while it is chosen, so that enough small ones are among them.
-const KEPT: usize = 4 * MOST_FILES;
+/// The same of a remote, where what is read is downloaded and restored.
+const MOST_FILES_FAR: usize = 50;
+const MOST_BYTES_FAR: u64 = 64 << 20;
+/// How many times as many files are kept while it is chosen, so that enough small ones are among them.
+const KEPT: usize = 4;
 
 /// Chooses files as they are met: those with the smallest numbers of a hash of their path, which differs from
 /// drill to drill.
 #[derive(Debug)]
 pub struct SampleChooser {
     seed: u64,
+    most: (usize, u64),
     kept: BTreeMap<(u64, String), SampleFile>,
     smallest: Option<SampleFile>,
     files: u64,
@@ -27,9 +31,19 @@ impl SampleChooser {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
+            most: (MOST_FILES, MOST_BYTES),
             kept: BTreeMap::new(),
             smallest: None,
             files: 0,
+        }
+    }
+
+    /// The same for a remote: fewer files, and less of them.
+    #[must_use]
+    pub fn of_remote(seed: u64) -> Self {
+        Self {
+            most: (MOST_FILES_FAR, MOST_BYTES_FAR),
+            ..Self::new(seed)
         }
     }
 
@@ -39,8 +53,10 @@ impl SampleChooser {
         let number = number_of(self.seed, stored);
         let is_smallest = self.smallest.as_ref().is_none_or(|one| size < one.size);
         let last = self.kept.last_key_value().map(|((last, _), _)| *last);
-        let fits = size <= MOST_BYTES;
-        let is_wanted = fits && (self.kept.len() < KEPT || last.is_some_and(|last| number < last));
+        let (most_files, most_bytes) = self.most;
+        let kept = KEPT * most_files;
+        let fits = size <= most_bytes;
+        let is_wanted = fits && (self.kept.len() < kept || last.is_some_and(|last| number < last));
         if !is_smallest && !is_wanted {
             return;
         }
@@ -50,7 +66,7 @@ impl SampleChooser {
         }
         if is_wanted {
             self.kept.insert((number, file.path.clone()), file);
-            if self.kept.len() > KEPT {
+            if self.kept.len() > kept {
                 self.kept.pop_last();
             }
         }
@@ -59,11 +75,12 @@ impl SampleChooser {
     /// The files, and how many were met. There is one if any was met, however large.
     #[must_use]
     pub fn choose(self) -> (Vec<SampleFile>, u64) {
+        let (most_files, most_bytes) = self.most;
         let mut bytes = 0_u64;
         let mut chosen: Vec<SampleFile> = Vec::new();
         for file in self.kept.into_values() {
             let more = bytes.saturating_add(file.size);
-            if chosen.len() < MOST_FILES && more <= MOST_BYTES {
+            if chosen.len() < most_files && more <= most_bytes {
                 bytes = more;
                 chosen.push(file);
             }

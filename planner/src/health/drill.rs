@@ -10,12 +10,16 @@ use schema::{
 use super::{Checkup, age::days, error, warning};
 use crate::{calendar::Calendar, findings::code};
 
+/// What to do about a drill of a remote that failed.
+pub const REMEDY_FAR: &str = "`backup verify` looks at all that is there, and `backup now` uploads what is damaged \
+                              again, as far as it is still here; then `backup drill` tries again";
+
 /// Judges the last drill.
 pub(super) fn check_drill(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     let config = checkup.facts.config;
     let last = checkup.measured.drill.as_ref();
     // Without a drive there is no drill that could end it.
-    let can_try = config.local.enable;
+    let can_try = config.local.enable || checkup.measured.drills_remote;
     if let Some(last) = last.filter(|last| can_try && last.verdict == DrillVerdict::Failed) {
         findings.push(describe_failed_drill(last));
     }
@@ -29,6 +33,9 @@ pub fn describe_failed_drill(drill: &Drill) -> Finding {
         "a trial restore of {} failed: {}",
         drill.snapshot.id, drill.summary
     );
+    if drill.remote.is_some() {
+        return error(code::DRILL_FAILED, message).hint(REMEDY_FAR);
+    }
     error(code::DRILL_FAILED, message).hint(format!(
         "`backup drill` tries it again and shows what each check said; `backup verify {} --repair` heals \
          damaged files",
@@ -69,7 +76,7 @@ pub fn without_disproved_drill(health: Health, last: Option<&Drill>) -> Health {
 /// That drills are asked for and there was none for more than twice their interval.
 fn overdue(checkup: &Checkup<'_>, config: &Config, last: Option<&Drill>) -> Option<Finding> {
     let drill = &config.monitoring.drill;
-    if !drill.enable || !config.local.enable {
+    if !drill.enable || !(config.local.enable || checkup.measured.drills_remote) {
         return None;
     }
     let now = checkup.facts.inventory.taken_at;

@@ -21,7 +21,7 @@ mod tools;
 
 use std::cmp::Reverse;
 
-pub use drill::{describe_failed_drill, warn_of_failed_drill, without_disproved_drill};
+pub use drill::{REMEDY_FAR, describe_failed_drill, warn_of_failed_drill, without_disproved_drill};
 pub use news::is_news;
 pub use read_back::warn_of_unread_copies;
 pub use several::join_health;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use schema::{
     Config,
-    config::{DestinationKind, DestinationName},
+    config::{DestinationKind, DestinationName, Layout as RemoteLayout},
     plan::Part,
 };
 
@@ -52,6 +52,14 @@ impl Facts {
             if holds("tmp.isUsed") {
                 facts.conditions.insert("tmp.isUsedByAny", true);
             }
+            if config.part_of(&name) == Part::Cloud {
+                facts.conditions.insert("remotes.areUsed", true);
+            }
+        }
+        if has_history_remote(config) {
+            facts.conditions.insert("drill.isOfRemotes", true);
+            let drills = config.monitoring.drill.enable;
+            facts.conditions.insert("monitoring.drill.enable", drills);
         }
         facts
     }
@@ -116,6 +124,9 @@ impl Facts {
                 "monitoring.drill.enable",
                 local.enable && monitoring.drill.enable,
             ),
+            // Of named ones nothing is known here.
+            ("remotes.areUsed", cloud.enable),
+            ("drill.isOfRemotes", false),
             (
                 "drill.startsServices",
                 monitoring
@@ -214,6 +225,15 @@ impl Facts {
         }
         Some(text)
     }
+}
+
+/// Whether a remote is used of which a restore can be tried.
+fn has_history_remote(config: &Config) -> bool {
+    let mut names = config.chains().into_iter();
+    names.any(|name| {
+        let remote = config.remote_options(&name);
+        remote.is_some_and(|remote| remote.layout == RemoteLayout::History)
+    })
 }
 
 /// The lists that units depend on: names, and words of paths and mount units of named disks.

@@ -230,10 +230,7 @@ pub(super) fn drill_limits() -> Vec<Line> {
             .because(&["To tell people of one that failed; the checks have no network at all."]),
         Line::set("ProtectSystem", "strict"),
         Line::set("ProtectHome", "read-only"),
-        Line::one_of(
-            "PrivateTmp",
-            &[("yes", &["!tmp.isUsed"]), ("no", &["tmp.isUsed"])],
-        ),
+        Line::one_of("PrivateTmp", &TMP_OF_ALL),
     ];
     let on = ["NoNewPrivileges", "PrivateDevices"].into_iter();
     let on = on.chain(PROTECTED).chain(["RestrictRealtime"]);

@@ -2,7 +2,7 @@
 
 use super::{
     CLOUD, COORDINATOR, DRILL, HEALTH, LOCAL, VIEW, sandbox,
-    template::{Line, UnitTemplate},
+    template::{Conditions, Line, UnitTemplate},
 };
 
 /// Ends that are no failure of the unit: incomplete or suspect (3, which is told of and turns
@@ -193,6 +193,7 @@ pub(super) fn health_service() -> UnitTemplate {
         unit: [
             common_lines("Check of the backup's health"),
             vec![after_the_others()],
+            network_where(&["remotes.areUsed"]),
         ]
         .concat(),
         service: service_lines(vec![start], sandbox::health_limits()),
@@ -203,15 +204,29 @@ pub(super) fn health_service() -> UnitTemplate {
 
 /// `backup-drill.service`: a trial restore, by its own timer.
 pub(super) fn drill_service() -> UnitTemplate {
-    let start = Line::set("ExecStart", "${program} drill");
     UnitTemplate {
         name: DRILL,
         when: &["monitoring.drill.enable"],
-        unit: common_lines("Trial restore of the backup"),
-        service: service_lines(vec![start], sandbox::drill_limits()),
+        unit: [
+            common_lines("Trial restore of the backup"),
+            network_where(&["drill.isOfRemotes"]),
+        ]
+        .concat(),
+        service: service_lines(vec![drill_start()], sandbox::drill_limits()),
         timer: Vec::new(),
         install: Vec::new(),
     }
+}
+
+/// Of which a restore is tried: of the disk, and of remotes where there are any.
+pub(super) fn drill_start() -> Line {
+    Line::one_of(
+        "ExecStart",
+        &[
+            ("${program} drill --all", &["drill.isOfRemotes"]),
+            ("${program} drill", &["!drill.isOfRemotes"]),
+        ],
+    )
 }
 
 /// What all services begin with.
@@ -225,6 +240,12 @@ pub(super) fn common_lines(description: &'static str) -> Vec<Line> {
         // do nothing where no unit mounts it, and wait for a device that is not there where one does.
         Line::words("After", &[("${mountUnit}", &["destination.isMounted"])]),
     ]
+}
+
+/// What asks remotes, beside its other work, begins once there is a network.
+fn network_where(conditions: Conditions) -> Vec<Line> {
+    let of_key = |key| Line::words(key, &[("network-online.target", conditions)]);
+    ["Wants", "After"].map(of_key).into()
 }
 
 /// What works on all destinations is ordered after the named ones as well.

@@ -279,6 +279,30 @@ fn a_drill_has_its_units_where_it_is_asked_for_and_there_is_something_to_restore
     assert!(!service.contains("RestrictNamespaces"), "{service}");
     assert!(!service.contains("ReadWritePaths"), "{service}");
     assert!(service.contains("\nProtectSystem=strict\n"), "{service}");
+    assert!(service.contains(" drill\n"), "{service}");
+}
+
+#[test]
+fn what_asks_remotes_waits_for_a_network_and_tries_restores_of_each() {
+    let network = "\nWants=network-online.target\n";
+    let drill = r#""monitoring": {"drill": {"enable": true}}"#;
+    let of = |more: &str| {
+        let units = render_units(&config(&format!("{{{more}}}")), &layout());
+        [HEALTH, DRILL].map(|name| {
+            let found = units.iter().find(|unit| unit.name == name);
+            found.map(|unit| unit.text.clone())
+        })
+    };
+    let [health, drilled] = of(&format!(r#""local": {{"enable": true}}, {drill}"#));
+    assert!(!health.unwrap().contains(network) && !drilled.unwrap().contains(network));
+    let remote = r#""destinations": {"b2": {"type": "remote", "remote": "b2:bucket"}}"#;
+    // Without any disk, too.
+    let [health, drilled] = of(&format!("{remote}, {drill}"));
+    let drilled = drilled.unwrap();
+    assert!(health.unwrap().contains(network) && drilled.contains(network));
+    assert!(drilled.contains(" drill --all\n"), "{drilled}");
+    let [health, none] = of(r#""cloud": {"enable": true}"#);
+    assert!(health.unwrap().contains(network) && none.is_none());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use schema::Config;
 use super::{
     COORDINATOR, DRILL, HEADER, HEALTH, Layout, Unit,
     facts::Facts,
-    services::{after_the_others, common_lines, service_lines, wanted_by_disks},
+    services::{after_the_others, common_lines, drill_start, service_lines, wanted_by_disks},
     template::{Line, UnitTemplate},
     timers,
 };
@@ -96,7 +96,7 @@ fn drill_service() -> UnitTemplate {
         name: DRILL,
         when: &["monitoring.drill.enable"],
         unit: common_lines("Trial restore of the backup"),
-        service: service_lines(vec![Line::set("ExecStart", "${program} drill")], Vec::new()),
+        service: service_lines(vec![drill_start()], Vec::new()),
         timer: Vec::new(),
         install: Vec::new(),
     }

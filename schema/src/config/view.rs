@@ -101,8 +101,13 @@ impl Config {
             DestinationKind::Remote => remote_of(destination),
         };
         let mut monitoring = base.monitoring.clone();
-        // Trial restores by a timer are of `local`, or of the disk that is there in its place.
-        monitoring.drill.enable &= self.only_disk().as_ref() == Some(name);
+        // Trial restores by a timer are of `local`, or of the disk that is there in its place, and of each
+        // remote whose snapshots can be restored by themselves.
+        let is_drilled = match destination.kind {
+            DestinationKind::Disk => self.only_disk().as_ref() == Some(name),
+            DestinationKind::Remote => destination.layout == Layout::History,
+        };
+        monitoring.drill.enable &= is_drilled;
         Some(Self {
             local,
             cloud,
