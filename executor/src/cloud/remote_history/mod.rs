@@ -21,6 +21,7 @@ mod marks;
 mod publish;
 mod put;
 mod put_list;
+mod same;
 mod share;
 mod staging;
 mod upload;

@@ -118,10 +118,9 @@ impl HistoryRemote<'_> {
             manifest,
             self.rclone.context,
         )?;
-        let newest = known.newest().map(|newest| &newest.snapshot);
-        let standing = match newest {
-            Some(newest) if standing == Standing::New && newest.manifest_digest == carried => {
-                Standing::Same(newest.id)
+        let standing = match known.newest() {
+            Some(newest) if standing == Standing::New && self.is_like(&record, newest)? => {
+                Standing::Same(newest.snapshot.id)
             }
             _ => standing,
         };
