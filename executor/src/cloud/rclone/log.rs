@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What rclone says when it did not come through to the remote, or was not let in.
-const NO_CONNECTION: [&str; 24] = [
+const NO_CONNECTION: [&str; 26] = [
     "dial tcp",
     "no such host",
     "connection refused",
@@ -26,6 +26,9 @@ const NO_CONNECTION: [&str; 24] = [
     "tls: ",
     "x509: ",
     CUT,
+    // What is said of an address that broke off before it answered.
+    "\": EOF",
+    "handshake failed: EOF",
     "use of closed network connection",
     "connection lost",
     "context deadline exceeded",
@@ -44,6 +47,9 @@ const NO_CONNECTION: [&str; 24] = [
 /// What of this older versions say of a single file as well, whose content is cut or rotten (1.60.1, of
 /// a file of a crypt remote).
 const CUT: &str = "unexpected EOF";
+
+/// What is said of a file whose content is not what its hash there says.
+const ROTTEN: &str = "corrupted on transfer";
 
 /// A line of `--use-json-log`.
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +100,15 @@ impl FileFaults {
         let lost = |said: &&String| NO_CONNECTION.iter().any(|sign| said.contains(sign));
         let mut lost = self.faults.values().filter(lost).peekable();
         lost.peek().is_some() && lost.all(|said| said.contains(CUT))
+    }
+}
+
+impl FileFaults {
+    /// Whether all that was said is that single files there do not hold what they should.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        let is_rotten = |said: &String| said.contains(CUT) || said.contains(ROTTEN);
+        !self.faults.is_empty() && self.faults.values().all(is_rotten)
     }
 }
 
@@ -239,5 +254,8 @@ mod tests {
         assert!(!told(&[forbidden]).is_of_files());
         assert!(!told(&[other]).is_of_files());
         assert!(!told(&[]).is_of_files());
+        assert!(told(&[cut, other]).is_of_content());
+        assert!(!told(&[other, forbidden]).is_of_content());
+        assert!(!told(&[]).is_of_content());
     }
 }

@@ -200,7 +200,9 @@ impl HistoryRemote<'_> {
             RcloneExit::Badly {
                 connection,
                 message,
-            } if !told.is_of_files() => Err(self.rclone.failed(connection, &message)),
+            } if !told.is_of_files() && !told.is_of_content() => {
+                Err(self.rclone.failed(connection, &message))
+            }
             RcloneExit::Badly { .. } | RcloneExit::NotThere | RcloneExit::Well => Ok(()),
         }
     }

@@ -60,6 +60,31 @@ pub(super) struct Putting<'a> {
     pub(super) damaged: HashSet<Digest>,
 }
 
+/// How an attempt ended: where one before lost the connection and this one says nothing of single files, what
+/// it says instead (of S3: that the folder is a file) is no news.
+fn lost_before(ended: RcloneExit, told: &FileFaults, lost: &mut Option<String>) -> RcloneExit {
+    let RcloneExit::Badly {
+        connection,
+        message,
+    } = ended
+    else {
+        return ended;
+    };
+    if connection && !told.is_of_files() {
+        *lost = Some(message.clone());
+    }
+    match lost {
+        Some(before) if !connection && told.faults.is_empty() => RcloneExit::Badly {
+            connection: true,
+            message: before.clone(),
+        },
+        _ => RcloneExit::Badly {
+            connection,
+            message,
+        },
+    }
+}
+
 impl Putting<'_> {
     /// Puts these objects, which are sorted; the manifest says where they are.
     pub(super) fn put_missing(&mut self, missing: &[Digest], manifest: Reader) -> Result<()> {
@@ -111,9 +136,11 @@ impl Putting<'_> {
         let mut left: BTreeSet<Digest> = by_digest.keys().copied().collect();
         let mut stage = self.remote.stage(batch, self.source)?;
         let mut waits = WAITS.iter();
+        let mut lost = None;
         let (ended, told) = loop {
             let before = left.clone();
             let (ended, told) = self.call(&by_digest, &mut left)?;
+            let ended = lost_before(ended, &told, &mut lost);
             if left.is_empty() {
                 break (ended, told);
             }
