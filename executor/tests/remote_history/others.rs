@@ -93,9 +93,56 @@ fn what_only_a_snapshot_has_that_was_let_go_is_put_again() {
             let name = entry.as_ref().unwrap().file_name();
             name.to_str().unwrap().starts_with("upload-")
         });
-        let expected = usize::from(!may_delete && machine_id().is_some());
+        // Its note, and that it is none any more.
+        let expected = 2 * usize::from(!may_delete && machine_id().is_some());
         assert_eq!(left.count(), expected);
     }
+}
+
+#[test]
+fn an_upload_that_may_not_delete_holds_others_off_until_its_end_and_no_longer() {
+    let Some(mut lab) = Lab::new("others") else {
+        return;
+    };
+    if machine_id().is_none() {
+        return;
+    }
+    fill(&lab, 1);
+    lab.upload(1);
+    lab.write(2, "home/new", "new\n");
+    lab.upload(2);
+    lab.write(3, "home/newer", "newer\n");
+    lab.upload(3);
+    lab.expire(&[1], &[]).unwrap();
+    lab.may_delete = false;
+    lab.write(4, "home/newest", "newest\n");
+    lab.upload(4);
+    let of_uploads = || {
+        let all = fs::read_dir(lab.far("records")).unwrap();
+        let all = all.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = all.filter(|name| name.starts_with("upload-")).collect();
+        names.sort();
+        names
+    };
+    // Both are another machine's, as this one sees it now.
+    let names = of_uploads();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let other = ["upload-other-7.done.json", "upload-other-7.json"];
+    for (name, other) in names.iter().zip(other) {
+        fs::rename(
+            lab.far(&format!("records/{name}")),
+            lab.far(&format!("records/{other}")),
+        )
+        .unwrap();
+    }
+    assert_eq!(of_uploads(), other);
+    let ended = lab.far(&format!("records/{}", other[0]));
+    fs::rename(&ended, lab.path("ended")).unwrap();
+    let error = lab.expire(&[2], &[]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    fs::rename(lab.path("ended"), &ended).unwrap();
+    lab.expire(&[2], &[]).unwrap();
+    assert_eq!(of_uploads(), [""; 0]);
 }
 
 #[test]

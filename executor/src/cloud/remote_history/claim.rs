@@ -1,20 +1,31 @@
 //! Whose the copies are, which version reads them, and what others are doing there.
 
 use chrono::TimeDelta;
-use schema::remote_history::{FORMAT_VERSION, RECORDS, RemoteFormat, RemoteIntent};
+use schema::{
+    FailureCode,
+    remote_history::{FORMAT_VERSION, RECORDS, RemoteFormat, RemoteIntent},
+};
 
-use super::{HistoryRemote, RemoteListing};
+use super::{
+    HistoryRemote, RemoteListing,
+    layout::{ended_file, upload_file},
+};
 use crate::{
     cloud::{
         owner::{self, Claim},
         published::owner_file,
     },
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     store::{LONGEST_JSON, write_json},
 };
 
 /// After this an intent that nobody took away counts no more.
 const INTENT_HOLDS: TimeDelta = TimeDelta::days(7);
+
+/// What is said of a key that is known and may not do something, which else sounds as if nobody answered.
+const FORBIDDEN: [&str; 2] = ["403 Forbidden", "401 Unauthorized"];
+/// What to set where a key may not delete.
+pub(super) const EXPIRE_NEVER: &str = "cloud.expire to \"never\"";
 
 impl HistoryRemote<'_> {
     /// Makes the remote this machine's, if it is nobody's yet or to be taken over.
@@ -85,16 +96,28 @@ impl HistoryRemote<'_> {
             .iter()
             .filter(|other| Some(*other) != this.as_ref());
         for other in others {
-            if self.intent_holds(&format!("expiry-{other}.json"))? {
-                return Err(Error::busy(format!(
-                    "nothing is copied to {}: another machine ({}) is taking old snapshots away there",
-                    self.remote,
-                    schema::escape::display(other.as_bytes())
-                ))
-                .hint("the next run tries again"));
+            let note = format!("expiry-{other}.json");
+            if self.intent_holds(&note)? {
+                let doing = format!("nothing is copied to {}", self.remote);
+                return Err(self.gives_way(&doing, other, "is taking old snapshots away", &note));
             }
         }
         Ok(())
+    }
+
+    /// The error of one that gives way to another machine, whose note says what that is doing.
+    pub(super) fn gives_way(&self, why: &str, other: &str, does: &str, note: &str) -> Error {
+        let note = format!("{}/{note}", self.records());
+        Error::busy(format!(
+            "{why}: another machine ({}) {does} there",
+            schema::escape::display(other.as_bytes())
+        ))
+        .hint(format!(
+            "the next run tries again; if that machine is no more, `{} deletefile {}` (with cloud.configFile) \
+             takes its note away, which else counts for a week",
+            self.rclone.program,
+            schema::shell::word(note.as_bytes())
+        ))
     }
 
     /// Whether what a machine said that it is doing still counts.
@@ -125,37 +148,73 @@ impl HistoryRemote<'_> {
         let Some(machine) = owner::this_machine() else {
             return Ok(None);
         };
-        let number = self.own_intents(listing).max().unwrap_or(0) + 1;
+        let all = listing.uploads.iter().chain(&listing.ended);
+        let own = all.filter(|(of, _)| *of == machine);
+        let number = own.map(|(_, number)| *number).max().unwrap_or(0) + 1;
         let intent = RemoteIntent {
             format_version: FORMAT_VERSION,
             machine: machine.clone(),
             begun_at: self.rclone.context.clock.now(),
         };
         write_json(self.cache.dir(), INTENT, &self.cache.named(INTENT), &intent)?;
-        self.write_to_records(INTENT, &intent_file(&machine, number))?;
+        self.write_to_records(INTENT, &upload_file(&machine, number))?;
         Ok(Some(number))
     }
 
-    /// The numbers of this machine's intents that are there.
+    /// The numbers of this machine's intents that are there and count.
     pub(super) fn own_intents(&self, listing: &RemoteListing) -> impl Iterator<Item = u64> {
         let this = owner::this_machine();
         let own = listing
-            .uploads
-            .iter()
+            .under_way()
             .filter(move |(machine, _)| Some(machine) == this.as_ref());
         own.map(|(_, number)| *number)
     }
 
-    /// Takes this machine's intents away.
-    pub(super) fn remove_intents(&self, numbers: &[u64]) -> Result<()> {
+    /// Ends this machine's intents: takes them away, or says beside them that they are no more.
+    pub(super) fn end_intents(&self, numbers: &[u64], may_delete: bool) -> Result<()> {
+        const ENDED: &str = "ended.json";
         let Some(machine) = owner::this_machine() else {
             return Ok(());
         };
         for number in numbers {
-            let file = format!("{}/{}", self.records(), intent_file(&machine, *number));
-            self.rclone.must(&["deletefile", &file], &|| Ok(None))?;
+            if may_delete {
+                self.remove_note(&upload_file(&machine, *number))?;
+                continue;
+            }
+            let ended = RemoteIntent {
+                format_version: FORMAT_VERSION,
+                machine: machine.clone(),
+                begun_at: self.rclone.context.clock.now(),
+            };
+            write_json(self.cache.dir(), ENDED, &self.cache.named(ENDED), &ended)?;
+            self.write_to_records(ENDED, &ended_file(&machine, *number))?;
         }
         Ok(())
+    }
+
+    /// Takes a note of this machine away.
+    pub(super) fn remove_note(&self, name: &str) -> Result<()> {
+        let file = format!("{}/{name}", self.records());
+        let removed = self.rclone.must(&["deletefile", &file], &|| Ok(None));
+        removed.map(|_| ()).map_err(|error| self.not_deleted(error))
+    }
+
+    /// The error of a deletion: what else can be written there is not what lets a key delete.
+    pub(super) fn not_deleted(&self, error: Error) -> Error {
+        let is_reached = error.code != Some(FailureCode::Unreachable)
+            || FORBIDDEN.iter().any(|sign| error.message.contains(sign));
+        if error.kind != ErrorKind::Failed || !is_reached {
+            return error;
+        }
+        let said = ["connection failed: ", "cloud copy failed: "]
+            .iter()
+            .find_map(|before| error.message.strip_prefix(before));
+        let said = said.unwrap_or(&error.message);
+        Error::failed(format!("{} deletes nothing: {said}", self.remote))
+            .coded(FailureCode::ProgramFailed)
+            .hint(format!(
+                "nothing is lost; if the key may not delete, and is not to, set {EXPIRE_NEVER}; else let it delete"
+            ))
     }
 
     /// Writes a file of the cache to `records`.
@@ -174,10 +233,6 @@ impl HistoryRemote<'_> {
             self.rclone.program
         )))
     }
-}
-
-fn intent_file(machine: &str, number: u64) -> String {
-    format!("upload-{machine}-{number}.json")
 }
 
 /// The program, with its version.

@@ -27,13 +27,14 @@ use super::{
     claim::made_by,
     index::{contents, passes},
     layout::{self, object_file},
+    upload::add_incomplete,
 };
 use crate::{
     cloud::{
         owner::{self, Claim},
         rclone::{FileFaults, RcloneExit},
     },
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     manifest::Reader,
     store::write_json,
     sys::Dir,
@@ -78,10 +79,9 @@ impl HistoryRemote<'_> {
         self.say_expiry(&machine)?;
         let done = self.expire_now(step, &machine);
         // Whoever is killed before says so until the next run, or for a week.
-        let file = format!("{}/{}", self.records(), intent_file(&machine));
-        let ended = self.rclone.must(&["deletefile", &file], &|| Ok(None));
-        let outcome = done?;
-        ended?;
+        let ended = self.remove_note(&intent_file(&machine));
+        let mut outcome = done?;
+        add_note_stays(&mut outcome, ended)?;
         Ok(outcome)
     }
 
@@ -99,14 +99,11 @@ impl HistoryRemote<'_> {
                 )?);
             }
         }
-        if let Some(other) = self.uploading(&known.listing, machine)? {
-            return Err(Error::busy(format!(
-                "nothing is let go at {}: another machine ({}) uploads there",
-                self.remote,
-                schema::escape::display(other.as_bytes())
-            ))
-            .hint("the next run tries again"));
+        if let Some((other, note)) = self.uploading(&known.listing, machine)? {
+            let doing = format!("nothing is let go at {}", self.remote);
+            return Err(self.gives_way(&doing, &other, "uploads", &note));
         }
+        self.clear_ended(&known.listing)?;
         let (goes, stay) = self.still_due(step, &known);
         self.put_tombstones(step, &goes)?;
         let mut memory = self.memory();
@@ -189,15 +186,32 @@ impl HistoryRemote<'_> {
         self.write_to_records(INTENT, &intent_file(machine))
     }
 
-    /// Another machine that uploads there.
-    fn uploading(&self, listing: &RemoteListing, machine: &str) -> Result<Option<String>> {
-        for (other, number) in &listing.uploads {
-            let name = format!("upload-{other}-{number}.json");
-            if other != machine && self.intent_holds(&name)? {
-                return Ok(Some(other.clone()));
+    /// Another machine that uploads there, with its note.
+    fn uploading(
+        &self,
+        listing: &RemoteListing,
+        machine: &str,
+    ) -> Result<Option<(String, String)>> {
+        for (other, number) in listing.under_way() {
+            let note = layout::upload_file(other, *number);
+            if other != machine && self.intent_holds(&note)? {
+                return Ok(Some((other.clone(), note)));
             }
         }
         Ok(None)
+    }
+
+    /// Takes the notes of uploads away that ended where nobody might.
+    fn clear_ended(&self, listing: &RemoteListing) -> Result<()> {
+        let ended = listing.ended.iter();
+        for file in [layout::upload_file, layout::ended_file] {
+            let names: Vec<String> = ended
+                .clone()
+                .map(|(of, number)| file(of, *number))
+                .collect();
+            self.take_away(RECORDS, &names)?;
+        }
+        Ok(())
     }
 
     fn put_tombstones(&self, step: &ExpireStep, goes: &BTreeSet<SnapshotId>) -> Result<()> {
@@ -395,9 +409,31 @@ impl HistoryRemote<'_> {
             RcloneExit::Badly {
                 connection,
                 message,
-            } => Err(self.rclone.failed(connection, &message)),
+            } => Err(self.not_deleted(self.rclone.failed(connection, &message))),
         }
     }
+}
+
+/// Tells that this machine's note is still there although all is done that it told of.
+pub(super) fn add_note_stays(outcome: &mut Outcome, removed: Result<()>) -> Result<()> {
+    let Err(error) = removed else {
+        return Ok(());
+    };
+    if error.kind == ErrorKind::Interrupted {
+        return Err(error);
+    }
+    add_incomplete(
+        outcome,
+        &format!(
+            "a note of this machine stays there, and holds others off for a week: {}",
+            error.message
+        ),
+        error
+            .hint
+            .as_deref()
+            .unwrap_or("the next run takes it away"),
+    );
+    Ok(())
 }
 
 /// Remembers since when it is known of which snapshots that they are let go: by at most one clock a day.

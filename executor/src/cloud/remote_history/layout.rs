@@ -56,8 +56,10 @@ pub struct RemoteListing {
     pub marks: BTreeMap<SnapshotId, (u64, u64)>,
     /// Snapshots that were let go: nothing may rely on what they hold.
     pub expired: BTreeSet<SnapshotId>,
-    /// Uploads under way: machine and number.
+    /// Uploads that were begun: machine and number.
     pub uploads: Vec<(String, u64)>,
+    /// Those of them that say that they have ended, since nobody could take their notes away.
+    pub ended: Vec<(String, u64)>,
     /// Machines that take objects away.
     pub expiries: Vec<String>,
     /// Machines that say that the copies are theirs.
@@ -80,7 +82,10 @@ impl RemoteListing {
             // What has no number that is known is of a version that is not.
             self.format = self.format.max(number.parse().unwrap_or(u64::MAX));
         } else if let Some(upload) = name.strip_prefix("upload-") {
-            self.uploads.extend(upload_of(upload));
+            match upload.strip_suffix(".done") {
+                Some(ended) => self.ended.extend(upload_of(ended)),
+                None => self.uploads.extend(upload_of(upload)),
+            }
         } else if let Some(machine) = name.strip_prefix("expiry-") {
             self.expiries.push(machine.to_owned());
         } else {
@@ -103,6 +108,12 @@ impl RemoteListing {
         }
     }
 
+    /// Uploads under way: machine and number.
+    pub fn under_way(&self) -> impl Iterator<Item = &(String, u64)> {
+        let all = self.uploads.iter();
+        all.filter(|one| !self.ended.contains(one))
+    }
+
     /// The snapshots that are there.
     pub fn live(&self) -> impl Iterator<Item = (SnapshotId, u64)> + '_ {
         let records = self.records.iter().map(|(id, size)| (*id, *size));
@@ -114,6 +125,16 @@ impl RemoteListing {
     pub fn has(&self, id: SnapshotId) -> bool {
         self.records.contains_key(&id) && !self.expired.contains(&id)
     }
+}
+
+/// Name of the file in `records` that says that a machine puts objects.
+pub(super) fn upload_file(machine: &str, number: u64) -> String {
+    format!("upload-{machine}-{number}.json")
+}
+
+/// Name of the file that says that this has ended.
+pub(super) fn ended_file(machine: &str, number: u64) -> String {
+    format!("upload-{machine}-{number}.done.json")
 }
 
 fn upload_of(text: &str) -> Option<(String, u64)> {
@@ -142,6 +163,8 @@ mod tests {
             ("format-1.json", 1),
             ("owner-0123.json", 1),
             ("upload-0123-4.json", 1),
+            ("upload-0123-5.json", 1),
+            ("upload-0123-4.done.json", 1),
             ("expiry-4567.json", 1),
             ("2025-03-04_02-00-00", 1),
             ("2025-03-04_02-00-00.json.partial", 1),
@@ -156,7 +179,11 @@ mod tests {
         assert_eq!(listing.marks.get(&id(1)), Some(&(10, 4)));
         assert_eq!(listing.marks.get(&id(5)), None);
         assert_eq!(listing.expired, [id(2), id(3)].into());
-        assert_eq!(listing.uploads, [("0123".to_owned(), 4)]);
+        let numbers = |all: &[(String, u64)]| all.iter().map(|one| one.1).collect::<Vec<_>>();
+        assert_eq!(numbers(&listing.uploads), [4, 5]);
+        assert_eq!(numbers(&listing.ended), [4]);
+        let under_way: Vec<_> = listing.under_way().cloned().collect();
+        assert_eq!(under_way, [("0123".to_owned(), 5)]);
         assert_eq!(
             (listing.expiries, listing.owners),
             (vec!["4567".to_owned()], vec!["0123".to_owned()])

@@ -19,7 +19,7 @@ use schema::{
 
 use super::{
     HistoryOptions, HistoryRemote, KnownHistory, RemoteListing, UploadedHistory,
-    expire::note_expired,
+    expire::{add_note_stays, note_expired},
     index::{contents, passes},
     layout::object_of,
     publish::Publication,
@@ -111,10 +111,12 @@ impl Work<'_> {
             }
         };
         let is_new = self.standing == Standing::New;
-        if is_new {
-            self.forget_progress()?;
-        }
         let mut outcome = self.outcome(id, put, bytes, damaged.len() as u64);
+        if is_new {
+            self.memory.putting = None;
+            self.remote.forget_put()?;
+            add_note_stays(&mut outcome, self.end_own_notes())?;
+        }
         if !left_out.is_empty() {
             let count = amount::plural(left_out.len() as u64, "content is", "contents are");
             add_incomplete(
@@ -228,16 +230,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What was put is in a manifest with a record now.
-    fn forget_progress(&mut self) -> Result<()> {
-        self.memory.putting = None;
-        self.remote.forget_put()?;
-        if !self.options.may_delete {
-            return Ok(());
-        }
+    /// What was put is in a manifest with a record now: others may take away what they like.
+    fn end_own_notes(&self) -> Result<()> {
         // The last look had this upload's own among them.
         let numbers: Vec<u64> = self.remote.own_intents(&self.known.listing).collect();
-        self.remote.remove_intents(&numbers)
+        self.remote.end_intents(&numbers, self.options.may_delete)
     }
 
     /// Remembers what is still damaged there.
