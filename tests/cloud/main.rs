@@ -15,6 +15,9 @@
 
 mod damage;
 mod hashes;
+mod history_kills;
+mod history_others;
+mod history_rows;
 #[allow(
     dead_code,
     unused_imports,

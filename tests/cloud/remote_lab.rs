@@ -1,6 +1,7 @@
 //! A server on loopback, the folder behind it, and a laboratory that copies to it.
 
 use std::{
+    ffi::OsString,
     fs,
     net::{TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
@@ -8,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lab::{HOST, Lab, Ran, run_command, skip, wait_for};
 
@@ -56,13 +57,41 @@ pub(crate) struct RemoteLab {
     pub(crate) lab: Lab,
     rclone: PathBuf,
     pub(crate) protocol: Protocol,
+    crypt: bool,
     pub(crate) port: u16,
     server: Option<Child>,
 }
 
 impl RemoteLab {
-    /// Starts a server and writes the configurations; none, said loudly, where it cannot be.
+    /// A lab with a mirror; none, said loudly, where the server cannot be.
     pub(crate) fn new(test: &str, protocol: Protocol, crypt: bool) -> Option<Self> {
+        let mut far = Self::served(test, protocol, crypt)?;
+        far.lab.set("cloud.enable", true);
+        far.lab.set("cloud.configFile", far.lab.text("rclone.conf"));
+        Some(far)
+    }
+
+    /// A lab with a remote that has a history, `b2`, which keeps two days; none, said loudly, where the
+    /// server cannot be.
+    pub(crate) fn with_history(test: &str, protocol: Protocol, crypt: bool) -> Option<Self> {
+        let mut far = Self::served(test, protocol, crypt)?;
+        far.lab.set(
+            "destinations",
+            far.destinations(&far.lab.text("rclone.conf")),
+        );
+        Some(far)
+    }
+
+    /// `destinations` of a machine with a history on this remote.
+    pub(crate) fn destinations(&self, config_file: &str) -> Value {
+        json!({ "b2": {
+            "type": "remote", "remote": "proton:", "configFile": config_file,
+            "keepLast": 0, "keepDaily": 2, "keepWeekly": 0, "keepMonthly": 0, "keepHistoryDays": 0,
+        }})
+    }
+
+    /// Starts a server and says where it is.
+    fn served(test: &str, protocol: Protocol, crypt: bool) -> Option<Self> {
         let Some(rclone) = rclone() else {
             skip(&format!("{test} because rclone is not installed"));
             return None;
@@ -74,12 +103,10 @@ impl RemoteLab {
             ));
             return None;
         }
-        let mut lab = Lab::new();
+        let lab = Lab::new();
         fs::create_dir_all(lab.path("far/bucket")).unwrap();
         fs::create_dir_all(lab.path("bin")).unwrap();
         std::os::unix::fs::symlink(&rclone, lab.path("bin/rclone")).unwrap();
-        lab.set("cloud.enable", true);
-        lab.set("cloud.configFile", lab.text("rclone.conf"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -87,16 +114,17 @@ impl RemoteLab {
             lab,
             rclone,
             protocol,
+            crypt,
             port,
             server: None,
         };
-        far.configure(crypt);
+        far.connect_by(port);
         far.start();
         Some(far)
     }
 
-    fn configure(&self, crypt: bool) {
-        let port = self.port;
+    /// Has the program ask this port.
+    pub(crate) fn connect_by(&self, port: u16) {
         let base = match self.protocol {
             Protocol::Webdav => {
                 format!("type = webdav\nurl = http://127.0.0.1:{port}/\nvendor = other\n")
@@ -111,7 +139,7 @@ impl RemoteLab {
                  force_path_style = true\n"
             ),
         };
-        let proton = if crypt {
+        let proton = if self.crypt {
             let password = self.obscured("secret");
             format!("type = crypt\nremote = base:bucket\npassword = {password}\n")
         } else {
@@ -171,11 +199,16 @@ impl RemoteLab {
     /// The program with the chosen rclone on its path.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.lab.command(arguments);
+        command.env("PATH", self.programs());
+        command
+    }
+
+    /// A path on which the chosen rclone comes first.
+    pub(crate) fn programs(&self) -> OsString {
         let mut path = self.lab.path("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        command.env("PATH", path);
-        command
+        path
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {

@@ -1,7 +1,6 @@
 //! A server that is frozen is given up; one that is slow is not taken for frozen.
 
 use std::{
-    fs,
     io::{Read, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     thread,
@@ -95,12 +94,7 @@ fn slow() {
     };
     // A silence of thirty seconds is borne; the upload takes longer than that.
     far.lab.set("cloud.timeout", "4m");
-    let file = far.lab.path("rclone.conf");
-    let text = fs::read_to_string(&file).unwrap();
-    let line = slow_line(far.port);
-    let slow = text.replace(&format!(":{}/", far.port), &format!(":{line}/"));
-    assert_ne!(slow, text);
-    fs::write(&file, slow).unwrap();
+    far.connect_by(slow_line(far.port));
     far.lab.write("home/ann/big.bin", &"s".repeat(34 * RATE));
     let begun = Instant::now();
     message(&far.backup(&day(1)));

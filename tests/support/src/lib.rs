@@ -5,6 +5,7 @@
 
 mod files;
 mod format;
+mod http_proxy;
 mod json_schema;
 mod lab;
 mod many;
@@ -19,6 +20,7 @@ mod wait;
 pub use self::{
     files::{contents_below, entry_names, everything_below, flip_byte, read_json},
     format::{check_with_example, list_with_example, read_by_format_page, restore_with_example},
+    http_proxy::{Fate, HttpProxy, Request},
     json_schema::{DOCUMENTS, WITHOUT_DOCUMENT, check_output, differences, read_schema},
     lab::{Lab, id_of},
     mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
