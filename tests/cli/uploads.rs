@@ -166,7 +166,12 @@ fn an_upload_that_is_killed_goes_on_and_puts_nothing_twice() {
     lab.at(SECOND, &["apply", "--only", "b2", "--fresh"])
         .expect(0);
     assert_eq!(inodes(&lab), put);
-    lab.at(THIRD, &["apply"]).expect(0);
+    let there = records(&lab);
+    // Nothing is new, and then a name.
+    lab.at(THIRD, &["apply"]).expect(0).says("has nothing that");
+    assert_eq!((inodes(&lab), records(&lab)), (put.clone(), there));
+    lab.write("home/newest", "new");
+    lab.at(FOURTH, &["apply"]).expect(0);
     assert_eq!(inodes(&lab), put);
     assert_eq!(records(&lab).last(), lab.ids().last());
 }
