@@ -169,10 +169,6 @@ fn damaged_snapshot(destination: &DestinationState, id: SnapshotId) -> Option<De
         home: found.tier,
         reason: ExpireReason::ByHand,
         frees: 0,
-        lost: Some(Lost {
-            files: None,
-            bytes: 0,
-            at_least: true,
-        }),
+        lost: Some(Lost::UNKNOWN),
     })
 }

@@ -71,5 +71,8 @@ pub use pipeline::{
 };
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use stale::staleness;
-pub use steps::cloud_sync::{options as cloud_options, remote as cloud_remote};
+pub use steps::{
+    cloud_sync::{options as cloud_options, remote as cloud_remote},
+    remote_expiry::going_on_remote,
+};
 pub use wanted::Wanted;

@@ -331,6 +331,10 @@ pub(crate) fn totals(facts: &Facts<'_>, steps: &[Step]) -> Totals {
                 count(&mut totals, &step.on_complete.deletions);
             }
             Action::Delete(step) => count(&mut totals, &step.rotation.deletions),
+            Action::Expire(step) => {
+                totals.deletions += step.sweep.len() as u64;
+                totals.freed_bytes += step.swept().bytes;
+            }
             _ => {}
         }
     }

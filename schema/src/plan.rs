@@ -32,7 +32,9 @@ pub use rotation::{
     DeletePurpose, DeleteStep, Deletion, Keep, Link, Lost, Move, RotateStep, Rotation, Unlink,
 };
 pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
-pub use upload::{ExpireStep, RemoteCall, RemoteExpiry, RemoteMarkStep, UploadFeed, UploadStep};
+pub use upload::{
+    ExpireStep, RemoteCall, RemoteExpiry, RemoteMarkStep, RemoteSweep, UploadFeed, UploadStep,
+};
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,7 @@ use crate::{
     cloud::{CloudMemory, UploadRecord},
     digest::Digest,
     inventory::SnapshotState,
+    plan::Lost,
     problem::Problem,
     reason::ExpireReason,
     record::SnapshotRecord,
@@ -129,6 +130,19 @@ pub struct RemoteContent {
     /// When all was let go last that was due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<DateTime<FixedOffset>>,
+    /// What goes with those that are to go, as far as their manifests and all others are here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<RemoteLoss>,
+}
+
+/// What goes with a snapshot of a remote. Files are contents, each counted once whatever its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteLoss {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// What no other snapshot will have.
+    pub lost: Lost,
 }
 
 /// `cloud/<key>/history.json`: what this machine remembers of a remote of layout `history`.

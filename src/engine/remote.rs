@@ -13,6 +13,7 @@ use executor::{
 };
 use planner::restore::config_of_downloads;
 use schema::{
+    Inventory, SnapshotId,
     cloud::{CloudMemory, UploadRecord},
     config::{AbsolutePath, Layout},
     output::list::SnapshotList,
@@ -191,6 +192,26 @@ impl Engine {
 }
 
 impl Operation<'_> {
+    /// Adds to what is known of the remote what goes with those that are let go, and with those that are
+    /// taken away.
+    pub(super) fn add_lost(
+        &self,
+        inventory: &mut Inventory,
+        let_go: &[SnapshotId],
+        taken: &[SnapshotId],
+    ) -> Result<()> {
+        let content = inventory.cloud.as_mut().and_then(|it| it.history.as_mut());
+        let (Some(content), Some(state)) = (content, self.engine.state()?) else {
+            return Ok(());
+        };
+        let (remote, host) = (self.engine.cloud_remote(), self.engine.host_folder());
+        if let Some(cache) = RemoteCache::open(&state, &remote)? {
+            let stop = self.context.stop;
+            content.lost = remote_history::find_lost(&cache, &host, content, let_go, taken, stop)?;
+        }
+        Ok(())
+    }
+
     /// Works with the remote whose view the engine is.
     pub(super) fn with_history<T>(
         &self,

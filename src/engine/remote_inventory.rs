@@ -99,10 +99,9 @@ impl Operation<'_> {
     /// What is known of the remote with history whose view this is, and the sources where it gets them live.
     /// Nothing is asked of it: the upload lists it before it puts anything.
     fn inventory_of_history(&self, is_live: bool, looks: &mut Looks<'_>) -> Result<Inventory> {
-        let inventory = Inventory {
-            cloud: self.cloud_state(None)?,
-            ..self.inventory_of(None)?
-        };
+        let mut inventory = self.known_inventory()?;
+        let (let_go, taken) = planner::going_on_remote(&self.engine.config, &inventory);
+        self.add_lost(&mut inventory, &let_go, &taken)?;
         if !is_live {
             return Ok(inventory);
         }
@@ -113,6 +112,14 @@ impl Operation<'_> {
             sources,
             unmatched_patterns: survey.unmatched_patterns,
             ..inventory
+        })
+    }
+
+    /// What is known of the remote with history whose view this is, without the sources.
+    pub(super) fn known_inventory(&self) -> Result<Inventory> {
+        Ok(Inventory {
+            cloud: self.cloud_state(None)?,
+            ..self.inventory_of(None)?
         })
     }
 }

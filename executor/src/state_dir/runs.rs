@@ -407,6 +407,7 @@ pub(super) fn is_maintenance(plan: &Plan) -> bool {
                 | Action::Repair(_)
                 | Action::Adopt(_)
         ) || matches!(&step.action, Action::Delete(step) if by_hand(step))
+            || matches!(&step.action, Action::Expire(step) if step.asked.is_some())
             || (plan.steps.len() == 1 && matches!(step.action, Action::DestinationCheck(_)))
     })
 }

@@ -1,6 +1,10 @@
 //! Lets old snapshots go on a remote with history.
 
-use schema::{Plan, journal::Outcome, plan::ExpireStep};
+use schema::{
+    Plan,
+    journal::Outcome,
+    plan::{DeletePurpose, ExpireStep},
+};
 
 use super::remote::with_remote;
 use crate::{error::Result, event::Context, state_dir::StateDir};
@@ -18,7 +22,8 @@ pub fn run_expire_step(
 ) -> Result<Outcome> {
     with_remote(state, name, (&step.call, 0), context, |remote| {
         let outcome = remote.expire(step)?;
-        if step.withheld.is_empty() {
+        // Who names some says nothing of what is due besides.
+        if step.withheld.is_empty() && step.asked != Some(DeletePurpose::Delete) {
             remote.settle(plan.created_at)?;
         }
         Ok(outcome)

@@ -33,7 +33,7 @@ fn four_days(test: &str) -> Option<Lab> {
     Some(lab)
 }
 
-fn see_three_times(lab: &Lab, day: u32) {
+pub(crate) fn see_three_times(lab: &Lab, day: u32) {
     let file = lab.path(&lab.cache).join("history.json");
     let mut memory: HistoryMemory = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let at = |day: u32| format!("2025-01-{day:02}T02:00:00Z").parse().unwrap();
@@ -185,6 +185,8 @@ fn where_a_manifest_cannot_be_read_nothing_is_taken_away() {
             let whole = fs::read(&file).unwrap();
             let cached = format!("cache/destination/atlas/.backup/snapshots/{}", id(day));
             let _ = fs::remove_file(lab.path(&cached).join("manifest.mtree.zst"));
+            let aside = format!("cache/expired/{}.mtree.zst", id(day));
+            let _ = fs::remove_file(lab.path(&aside));
             match damaged {
                 true => fs::write(&file, &whole[..whole.len() / 2]).unwrap(),
                 false => fs::remove_file(&file).unwrap(),

@@ -35,7 +35,7 @@ use schema::{
     journal::Outcome,
     output::cloud::CloudVerification,
     pattern::Excludes,
-    plan::{ExpireStep, RemoteCall, RemoteExpiry},
+    plan::{ExpireStep, RemoteCall, RemoteExpiry, RemoteSweep},
     record::{SnapshotMarks, SnapshotRecord},
 };
 use test_support::{is_installed, skip};
@@ -230,16 +230,24 @@ impl Lab {
                 config_file: None,
                 timeout: Span::hours(1),
             },
+            asked: None,
             expire: days
                 .iter()
                 .map(|day| RemoteExpiry {
                     id: id(*day),
                     reason: ExpireReason::ByHand,
+                    lost: None,
                 })
                 .collect(),
             withheld: Vec::new(),
             keep_days: 3,
-            sweep: sweep.iter().map(|day| id(*day)).collect(),
+            sweep: sweep
+                .iter()
+                .map(|day| RemoteSweep {
+                    id: id(*day),
+                    lost: None,
+                })
+                .collect(),
         };
         self.with(|remote| remote.expire(&step))
     }

@@ -14,6 +14,7 @@ mod expire;
 mod fetched;
 mod interrupted;
 mod lab;
+mod lost;
 mod others;
 mod served;
 mod steps;

@@ -108,11 +108,12 @@ pub fn find_undue_expiry(
             ));
         }
         let swept = remote_expiry::all_swept(&facts, content);
-        let mut early = expire.sweep.iter().filter(|id| !swept.contains(id));
+        let is_swept = |id: SnapshotId| swept.iter().any(|one| one.id == id);
+        let mut early = expire.sweep.iter().filter(|one| !is_swept(one.id));
         early.next().map(|early| {
             format!(
-                "step `{}` would take {early} away, which is not let go for long enough",
-                step.id
+                "step `{}` would take {} away, which is not let go for long enough",
+                step.id, early.id
             )
         })
     })

@@ -161,8 +161,8 @@ impl Protection<'_, '_> {
             let what = format!("would let {} go, {why}", one.id);
             self.broken.step(TOUCHES_PROTECTED, step, what);
         }
-        for id in &expire.sweep {
-            if content.expired.iter().all(|one| one.id != *id) {
+        for id in expire.sweep.iter().map(|one| one.id) {
+            if content.expired.iter().all(|one| one.id != id) {
                 let what = format!("would take {id} away, which nobody let go");
                 self.broken.step(TOUCHES_PROTECTED, step, what);
             }

@@ -7,14 +7,15 @@
 use std::collections::BTreeSet;
 
 use schema::{
-    ExpireReason, Finding, SnapshotId,
+    Config, ExpireReason, Finding, Inventory, SnapshotId,
     config::{Expire, MaxDelete},
-    plan::{Action, ExpireStep, RemoteExpiry},
+    plan::{Action, ExpireStep, Lost, RemoteExpiry, RemoteSweep},
     remote_history::RemoteContent,
 };
 
 use super::{Draft, upload};
 use crate::{
+    Options,
     facts::{self, Facts},
     findings::{
         cloud::clocks_agree,
@@ -67,10 +68,11 @@ pub(crate) fn content_of<'a>(facts: &Facts<'a>) -> Option<&'a RemoteContent> {
 pub(crate) fn expire_step(
     facts: &Facts<'_>,
     expire: Vec<RemoteExpiry>,
-    sweep: Vec<SnapshotId>,
+    sweep: Vec<RemoteSweep>,
 ) -> ExpireStep {
     ExpireStep {
         call: upload::remote_call(facts),
+        asked: None,
         expire,
         withheld: Vec::new(),
         keep_days: facts.config.cloud.keep_history_days,
@@ -82,11 +84,7 @@ pub(crate) fn expire_step(
 pub(crate) fn all_expired(facts: &Facts<'_>, content: &RemoteContent) -> Vec<RemoteExpiry> {
     let found: Vec<Candidate> = content.snapshots.iter().map(facts::candidate).collect();
     let newest_good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-    let last_made = content.snapshots.iter().max_by_key(|one| {
-        let record = &one.record;
-        (record.sequence, record.sealed_at, record.id)
-    });
-    let last_made = last_made.map(|one| one.record.id);
+    let last_made = last_made(content);
     let mut all = found;
     let of = |id: SnapshotId, all: &[Candidate]| all.iter().find(|one| one.id == id).cloned();
     for same in &content.same {
@@ -118,12 +116,59 @@ pub(crate) fn all_expired(facts: &Facts<'_>, content: &RemoteContent) -> Vec<Rem
             let stays = [newest_good, last_made].contains(&Some(*id));
             there.contains(id) && !stays && !is_wanted(*id)
         })
-        .map(|(id, reason)| RemoteExpiry { id, reason })
+        .map(|(id, reason)| expiry_of(content, id, reason))
         .collect()
 }
 
+/// The snapshot that was made last: uploads rely on it.
+pub(crate) fn last_made(content: &RemoteContent) -> Option<SnapshotId> {
+    let last = content.snapshots.iter().max_by_key(|one| {
+        let record = &one.record;
+        (record.sequence, record.sealed_at, record.id)
+    });
+    last.map(|one| one.record.id)
+}
+
+/// A snapshot that is let go, with what goes with it.
+pub(crate) fn expiry_of(
+    content: &RemoteContent,
+    id: SnapshotId,
+    reason: ExpireReason,
+) -> RemoteExpiry {
+    RemoteExpiry {
+        id,
+        reason,
+        lost: lost_with(content, id),
+    }
+}
+
+fn lost_with(content: &RemoteContent, id: SnapshotId) -> Option<Lost> {
+    let mut all = content.lost.iter();
+    all.find(|one| one.id == id).map(|one| one.lost)
+}
+
+/// What a run would let go on the remote whose view the configuration is, and what it would take away there:
+/// of these it is to be found out what goes with them.
+#[must_use]
+pub fn going_on_remote(
+    config: &Config,
+    inventory: &Inventory,
+) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
+    let options = Options::default();
+    let facts = Facts::new(config, inventory, &options);
+    let Some(content) = content_of(&facts) else {
+        return (Vec::new(), Vec::new());
+    };
+    let let_go = all_expired(&facts, content);
+    let taken = all_swept(&facts, content);
+    (
+        let_go.iter().map(|one| one.id).collect(),
+        taken.iter().map(|one| one.id).collect(),
+    )
+}
+
 /// What was let go so long ago that it is taken away.
-pub(crate) fn all_swept(facts: &Facts<'_>, content: &RemoteContent) -> Vec<SnapshotId> {
+pub(crate) fn all_swept(facts: &Facts<'_>, content: &RemoteContent) -> Vec<RemoteSweep> {
     let state = facts.inventory.cloud.as_ref();
     let runs = state.map_or(&[][..], |state| &state.memory.runs);
     let keep_days = facts.config.cloud.keep_history_days;
@@ -132,7 +177,11 @@ pub(crate) fn all_swept(facts: &Facts<'_>, content: &RemoteContent) -> Vec<Snaps
         clocks_agree(&one.seen, keep_days, runs, now)
     };
     let old = content.expired.iter().filter(is_old);
-    old.map(|one| one.id).collect()
+    old.map(|one| RemoteSweep {
+        id: one.id,
+        lost: lost_with(content, one.id),
+    })
+    .collect()
 }
 
 /// That more would go at once than a person is to be surprised by.

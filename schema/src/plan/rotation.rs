@@ -158,28 +158,41 @@ pub struct Lost {
 }
 
 impl Lost {
+    /// Nothing is lost.
+    pub const NOTHING: Self = Self {
+        files: Some(0),
+        bytes: 0,
+        at_least: false,
+    };
+    /// What is lost is not known.
+    pub const UNKNOWN: Self = Self {
+        files: None,
+        bytes: 0,
+        at_least: true,
+    };
+
     /// What goes for good with all of these; each says what goes once those before it are gone.
     #[must_use]
     pub fn with(deletions: &[Deletion]) -> Self {
-        let none = Self {
-            files: Some(0),
-            bytes: 0,
-            at_least: false,
-        };
-        deletions.iter().fold(none, |sum, deletion| {
-            let one = deletion.lost.unwrap_or(Self {
-                files: None,
+        Self::sum(deletions.iter().map(|deletion| {
+            deletion.lost.unwrap_or(Self {
                 bytes: deletion.frees,
-                at_least: true,
-            });
-            Self {
-                files: sum
-                    .files
-                    .zip(one.files)
-                    .map(|(sum, files)| sum.saturating_add(files)),
-                bytes: sum.bytes.saturating_add(one.bytes),
-                at_least: sum.at_least || one.at_least,
-            }
+                ..Self::UNKNOWN
+            })
+        }))
+    }
+
+    /// All of these together.
+    #[must_use]
+    pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {
+        let all = all.into_iter();
+        all.fold(Self::NOTHING, |sum, one| Self {
+            files: sum
+                .files
+                .zip(one.files)
+                .map(|(sum, files)| sum.saturating_add(files)),
+            bytes: sum.bytes.saturating_add(one.bytes),
+            at_least: sum.at_least || one.at_least,
         })
     }
 }

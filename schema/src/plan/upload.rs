@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DestinationCheckStep, LiveSources, MarkStep};
+use super::{DeletePurpose, DestinationCheckStep, LiveSources, Lost, MarkStep};
 use crate::config::{AbsolutePath, DestinationName};
 use crate::duration::Span;
 use crate::{ExpireReason, SnapshotId};
@@ -72,6 +72,9 @@ pub struct UploadFeed {
 pub struct ExpireStep {
     /// How the remote is called.
     pub call: RemoteCall,
+    /// What a person asks it for, without an upload; none in a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<DeletePurpose>,
     /// Snapshots that are let go, oldest first. All that they hold stays for now.
     pub expire: Vec<RemoteExpiry>,
     /// What would go as well, and waits for a person's approval.
@@ -81,7 +84,22 @@ pub struct ExpireStep {
     pub keep_days: u32,
     /// Snapshots that were let go longer ago: their records and manifests go, and each object that no
     /// snapshot needs which is not let go.
-    pub sweep: Vec<SnapshotId>,
+    pub sweep: Vec<RemoteSweep>,
+}
+
+impl ExpireStep {
+    /// What of these goes for good in the end.
+    #[must_use]
+    pub fn lost_with(expire: &[RemoteExpiry]) -> Lost {
+        Lost::sum(expire.iter().map(|one| one.lost.unwrap_or(Lost::UNKNOWN)))
+    }
+
+    /// What is taken away for good now.
+    #[must_use]
+    pub fn swept(&self) -> Lost {
+        let all = self.sweep.iter();
+        Lost::sum(all.map(|one| one.lost.unwrap_or(Lost::UNKNOWN)))
+    }
 }
 
 /// A snapshot that is let go.
@@ -92,6 +110,22 @@ pub struct RemoteExpiry {
     pub id: SnapshotId,
     /// Why.
     pub reason: ExpireReason,
+    /// What no snapshot there has that stays, once those before this one are let go; none where that is
+    /// not known, because a manifest is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// A snapshot that was let go, and is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteSweep {
+    /// Its id.
+    pub id: SnapshotId,
+    /// What no other snapshot there has, whether that is let go or not, once those before this one are taken
+    /// away; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
 }
 
 /// Records on a remote of layout `history` what a person says of a snapshot there.

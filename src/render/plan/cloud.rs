@@ -2,8 +2,9 @@
 
 use planner::TOLD_ONE_BY_ONE;
 use schema::{
+    ExpireReason, SnapshotId,
     config::SyncMode,
-    plan::{CloudSyncStep, ExpireStep, UploadFeed, UploadStep},
+    plan::{CloudSyncStep, ExpireStep, Lost, RemoteExpiry, UploadFeed, UploadStep},
 };
 
 use super::lines::add_verb;
@@ -62,13 +63,7 @@ pub(super) fn add_expiry(page: &mut Page, step: &ExpireStep, is_whole: bool, sty
             amount::plural(count as u64, "snapshot", "snapshots")
         );
         add_verb(page, &style.red("let go"), &text);
-        let shown = if is_whole { count } else { TOLD_ONE_BY_ONE };
-        for one in step.expire.iter().take(shown) {
-            add_verb(page, "", &format!("{}: {}", one.id, one.reason));
-        }
-        if count > shown {
-            add_verb(page, "", &format!("and {} more", count - shown));
-        }
+        add_expiries(page, &step.expire, is_whole);
     }
     if !step.withheld.is_empty() {
         let count = amount::plural(step.withheld.len() as u64, "snapshot", "snapshots");
@@ -77,15 +72,52 @@ pub(super) fn add_expiry(page: &mut Page, step: &ExpireStep, is_whole: bool, sty
             "keep",
             &format!("{count} there until a person agrees"),
         );
+        add_expiries(page, &step.withheld, is_whole);
     }
     if !step.sweep.is_empty() {
-        let ids: Vec<String> = step.sweep.iter().map(ToString::to_string).collect();
         let text = format!(
-            "what only {} had, let go over {days} ago: {}",
-            amount::plural(ids.len() as u64, "snapshot", "snapshots"),
-            ids.join(", ")
+            "for good, let go over {days} ago: {}",
+            amount::plural(step.sweep.len() as u64, "snapshot", "snapshots"),
         );
         add_verb(page, &style.red("delete"), &text);
+        let each = step.sweep.iter().map(|one| (one.id, None, one.lost));
+        add_losses(page, &each.collect::<Vec<_>>(), step.swept(), is_whole);
+    }
+}
+
+fn add_expiries(page: &mut Page, expire: &[RemoteExpiry], is_whole: bool) {
+    let each = expire
+        .iter()
+        .map(|one| (one.id, Some(&one.reason), one.lost));
+    let sum = ExpireStep::lost_with(expire);
+    add_losses(page, &each.collect::<Vec<_>>(), sum, is_whole);
+}
+
+/// Adds why each goes and what goes with it, and what that comes to.
+fn add_losses(
+    page: &mut Page,
+    each: &[(SnapshotId, Option<&ExpireReason>, Option<Lost>)],
+    sum: Lost,
+    is_whole: bool,
+) {
+    let shown = if is_whole {
+        each.len()
+    } else {
+        TOLD_ONE_BY_ONE
+    };
+    for (id, reason, lost) in each.iter().take(shown) {
+        let reason = reason.map_or_else(String::new, |reason| format!("{reason}; "));
+        let lost = lost.map_or_else(
+            || "what only it has is not known here".to_owned(),
+            |lost| unbroken(&lost.to_string()),
+        );
+        add_verb(page, "", &format!("{id}: {reason}{lost}"));
+    }
+    if each.len() > shown {
+        add_verb(page, "", &format!("and {} more", each.len() - shown));
+    }
+    if each.len() > 1 {
+        add_verb(page, "", &format!("in all {}", unbroken(&sum.to_string())));
     }
 }
 

@@ -13,7 +13,7 @@ use schema::{
     Finding, Inventory, Plan, Severity,
     config::DestinationName,
     inventory::DestinationState,
-    plan::{Action, Deletion},
+    plan::{Action, Deletion, ExpireStep},
 };
 
 use super::{
@@ -259,10 +259,7 @@ fn describe_total(plan: &Plan, style: &Style) -> String {
             )),
             Action::CloudSync(_) => parts.push("copy to the cloud".to_owned()),
             Action::Upload(_) => parts.push("upload".to_owned()),
-            Action::Expire(step) if !step.expire.is_empty() => {
-                let count = amount::plural(step.expire.len() as u64, "snapshot", "snapshots");
-                parts.push(format!("let {count} go on the remote"));
-            }
+            Action::Expire(step) => parts.extend(describe_expiry(step)),
             _ => {}
         }
     }
@@ -273,6 +270,25 @@ fn describe_total(plan: &Plan, style: &Style) -> String {
     // A line too long breaks between the parts only.
     let parts: Vec<String> = parts.iter().map(|part| unbroken(part)).collect();
     format!("{} {}", style.bold("Total:"), parts.join(", "))
+}
+
+/// How many a remote lets go, and how many are taken away there.
+fn describe_expiry(step: &ExpireStep) -> Vec<String> {
+    let mut parts = Vec::new();
+    if !step.expire.is_empty() {
+        let count = amount::plural(step.expire.len() as u64, "snapshot", "snapshots");
+        parts.push(format!("let {count} go on the remote"));
+    }
+    if !step.sweep.is_empty() {
+        let swept = step.swept();
+        let least = if swept.at_least { "at least " } else { "" };
+        parts.push(format!(
+            "delete {} there (frees {least}{})",
+            amount::count(step.sweep.len() as u64),
+            unbroken(&amount::bytes(swept.bytes))
+        ));
+    }
+    parts
 }
 
 /// What all deletions come to and what stays, where a step deletes.

@@ -33,7 +33,9 @@ use crate::{
 /// Files of `records` as they are on the remote.
 pub(super) const BODIES: &str = "records";
 /// The mount point of what is made of them.
-const DESTINATION: &str = "destination";
+pub(super) const DESTINATION: &str = "destination";
+/// Manifests of what is let go.
+pub(super) const EXPIRED: &str = "expired";
 /// Where snapshots without a tree stand: no rule reads it.
 const TIER: &str = "daily";
 
@@ -94,6 +96,7 @@ pub fn known_content(cache: &RemoteCache, memory: &HistoryMemory) -> RemoteConte
             .collect(),
         expired: memory.expired.clone(),
         settled_at: memory.settled_at,
+        lost: Vec::new(),
     }
 }
 
@@ -278,8 +281,13 @@ impl HistoryRemote<'_> {
         Ok(())
     }
 
-    /// Forgets all snapshots but these.
-    pub(super) fn forget_but(&self, keep: &dyn Fn(SnapshotId) -> bool) -> Result<()> {
+    /// Forgets all snapshots but these. What goes with those that are let go is told by their manifests,
+    /// which stay.
+    pub(super) fn forget_but(
+        &self,
+        keep: &dyn Fn(SnapshotId) -> bool,
+        is_let_go: &dyn Fn(SnapshotId) -> bool,
+    ) -> Result<()> {
         for names in [
             [DESTINATION, self.host, TIER].as_slice(),
             &[DESTINATION, self.host, BACKUP, SNAPSHOTS],
@@ -289,6 +297,9 @@ impl HistoryRemote<'_> {
             for name in dir.names().map_err(|error| self.io("list", &at, error))? {
                 let id = name.to_str().and_then(|name| name.parse().ok());
                 if !id.is_some_and(keep) {
+                    if let Some(id) = id.filter(|id| is_let_go(*id)) {
+                        self.set_manifest_aside(&dir, id)?;
+                    }
                     let path = self
                         .cache
                         .named(&format!("{at}/{}", name.to_string_lossy()));
@@ -297,6 +308,18 @@ impl HistoryRemote<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the manifest of a snapshot that is let go, if its folder in `snapshots` has it.
+    fn set_manifest_aside(&self, snapshots: &Dir, id: SnapshotId) -> Result<()> {
+        let own = snapshots.folder(OsStr::new(&id.to_string()));
+        let Ok(own) = own else { return Ok(()) };
+        let aside = self.folder(&[EXPIRED])?;
+        let name = layout::manifest_file(id);
+        match own.rename_to(OsStr::new(FILE_NAME), &aside, OsStr::new(&name)) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.io("rename", &name, error)),
+        }
     }
 
     /// The manifest of the last upload, as far as it is here, with when the sources were read that it

@@ -24,6 +24,7 @@ use schema::{
 
 use super::{
     HistoryRemote, KnownHistory, RemoteListing,
+    cached::EXPIRED,
     claim::made_by,
     index::{contents, passes},
     layout::{self, object_file},
@@ -42,8 +43,6 @@ use crate::{
 
 /// Where tombstones are written before they travel, and where manifests come.
 const AREA: &str = "expiry";
-/// Manifests of what is let go.
-const EXPIRED: &str = "expired";
 /// Names of files that are taken away with one call.
 const LIST: &str = "expiry.list";
 /// Clocks that must have seen that a snapshot is let go.
@@ -154,7 +153,10 @@ impl HistoryRemote<'_> {
             .known
             .retain(|id| known.records.contains_key(id) && !goes.contains(id));
         self.remember(&memory)?;
-        self.forget_but(&|id| known.records.contains_key(&id) && !goes.contains(&id))?;
+        self.forget_but(
+            &|id| known.records.contains_key(&id) && !goes.contains(&id),
+            &|id| goes.contains(&id),
+        )?;
         Ok(Outcome::success(format!(
             "{}: {}",
             self.remote,
@@ -250,7 +252,7 @@ impl HistoryRemote<'_> {
             let mut all = memory.expired.iter();
             all.any(|one| one.id == id && one.seen.len() == SEEN)
         };
-        let ids = step.sweep.iter().copied();
+        let ids = step.sweep.iter().map(|one| one.id);
         let ids: BTreeSet<SnapshotId> = ids
             .filter(|id| listing.expired.contains(id) && is_old(*id))
             .collect();

@@ -98,7 +98,9 @@ impl HistoryRemote<'_> {
             }
         }
         self.fetch_manifests(&mut known)?;
-        self.forget_but(&|id| known.records.contains_key(&id))?;
+        self.forget_but(&|id| known.records.contains_key(&id), &|id| {
+            known.listing.expired.contains(&id)
+        })?;
         for (id, record) in &known.records {
             self.make_snapshot(record, &self.marks_in(&known.listing, *id))?;
         }

@@ -17,6 +17,7 @@ mod holes;
 mod index;
 mod layout;
 mod listing;
+mod lost;
 mod marks;
 mod publish;
 mod put;
@@ -35,6 +36,7 @@ pub use self::{
     cached::{id_of_remote, known_content, known_destination, known_records},
     layout::{RemoteListing, manifest_file, marks_file, object_file, object_of, record_file},
     listing::KnownHistory,
+    lost::find_lost,
     share::{ReadShare, ReadingArea, ShareReading, Unread, WantedShare},
     upload::{HistoryOptions, HistorySource, UploadedHistory},
 };

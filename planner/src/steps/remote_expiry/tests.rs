@@ -92,6 +92,10 @@ fn expiry(plan: &Plan) -> Option<&ExpireStep> {
     })
 }
 
+fn swept(step: &ExpireStep) -> Vec<SnapshotId> {
+    step.sweep.iter().map(|one| one.id).collect()
+}
+
 fn goes(plan: &Plan) -> Vec<String> {
     let all = expiry(plan).into_iter().flat_map(|step| &step.expire);
     all.map(|one| one.id.local().format("%d").to_string())
@@ -182,26 +186,26 @@ fn what_was_let_go_is_taken_away_when_three_clocks_on_three_days_say_so() {
     let config = config(&json!({}));
     let mut content = days_of_march(6..=8);
     let id: SnapshotId = "2025-02-01_02-00-00".parse().unwrap();
-    let mut swept = |seen: &[&str], runs: &[&str]| {
+    let mut is_swept = |seen: &[&str], runs: &[&str]| {
         content.expired = vec![ExpiredSnapshot {
             id,
             seen: seen.iter().map(|day| at(day)).collect(),
         }];
         let plan = plan_with(&config, &content, runs, NOW, false);
-        expiry(&plan).is_some_and(|step| step.sweep == [id])
+        expiry(&plan).is_some_and(|step| swept(step) == [id])
     };
     let seen = ["2025-03-01", "2025-03-02", "2025-03-03"];
-    assert!(swept(&seen, &["2025-03-08", "2025-03-09"]));
+    assert!(is_swept(&seen, &["2025-03-08", "2025-03-09"]));
     // Five days after the second of the first three.
-    assert!(!swept(&seen, &["2025-03-06", "2025-03-09"]));
+    assert!(!is_swept(&seen, &["2025-03-06", "2025-03-09"]));
     // One clock that jumped is no witness, however often it says so on one day.
-    assert!(!swept(&seen, &[]));
-    assert!(!swept(&seen, &["2025-03-10", "2025-03-10"]));
-    assert!(!swept(
+    assert!(!is_swept(&seen, &[]));
+    assert!(!is_swept(&seen, &["2025-03-10", "2025-03-10"]));
+    assert!(!is_swept(
         &["2025-02-01", "2025-02-02"],
         &["2025-03-08", "2025-03-09"]
     ));
-    assert!(!swept(
+    assert!(!is_swept(
         &["2025-03-01", "2025-03-09", "2025-03-10"],
         &["2025-03-08", "2025-03-09"]
     ));
@@ -253,7 +257,7 @@ fn forged(change: &dyn Fn(&mut ExpireStep)) -> (Plan, Inventory) {
     let mut plan = plan_of(&config, &inventory, true);
     for step in &mut plan.steps {
         if let Action::Expire(expire) = &mut step.action {
-            assert_eq!(expire.sweep, [old]);
+            assert_eq!(swept(expire), [old]);
             change(expire);
         }
     }
@@ -276,7 +280,7 @@ fn a_plan_that_lets_go_what_is_pinned_newest_or_unknown_breaks_a_law() {
     for id in [3, 4, 9].map(day_of_march) {
         assert!(breaks(&|expire| expire.expire[0].id = id), "{id}");
     }
-    assert!(breaks(&|expire| expire.sweep = vec![day_of_march(1)]));
+    assert!(breaks(&|expire| expire.sweep[0].id = day_of_march(1)));
 }
 
 #[test]
@@ -296,9 +300,60 @@ fn a_saved_plan_lets_nothing_go_that_the_configuration_keeps() {
     assert_eq!(undue(&|_| {}, 2), None);
     let kept = "step `expire` would let 2025-03-01_02-00-00 go, which the configuration keeps";
     assert_eq!(undue(&|_| {}, 9).as_deref(), Some(kept));
-    let early = undue(&|expire| expire.sweep.push(day_of_march(2)), 2).unwrap();
+    let early = undue(&|expire| expire.sweep[0].id = day_of_march(2), 2).unwrap();
     assert!(
         early.ends_with("which is not let go for long enough"),
         "{early}"
+    );
+}
+
+#[test]
+fn what_goes_with_each_is_told_and_what_is_not_known_is_not_nothing() {
+    use schema::remote_history::RemoteLoss;
+    let lost = |id: SnapshotId, files: u64| RemoteLoss {
+        id,
+        lost: Lost {
+            files: Some(files),
+            bytes: 10 * files,
+            at_least: false,
+        },
+    };
+    let config = config(&json!({ "keepDaily": 2 }));
+    let old = ["2025-01-01_02-00-00", "2025-01-02_02-00-00"].map(|id| id.parse().unwrap());
+    let mut content = days_of_march([1, 2, 3, 4]);
+    content.expired = old
+        .map(|id| ExpiredSnapshot {
+            id,
+            seen: ["2025-03-01", "2025-03-02", "2025-03-03"].map(at).to_vec(),
+        })
+        .to_vec();
+    content.lost = vec![lost(day_of_march(1), 3), lost(old[1], 2)];
+    let runs = ["2025-03-08", "2025-03-09"];
+    let inventory = inventory_with(&content, &runs, NOW);
+    let plan = plan_of(&config, &inventory, true);
+    let step = expiry(&plan).unwrap();
+    assert_eq!(step.expire[0].lost, Some(lost(day_of_march(1), 3).lost));
+    assert_eq!(step.expire[1].lost, None);
+    let told = ExpireStep::lost_with(&step.expire).to_string();
+    assert_eq!(told, "at least 30 B that no other snapshot has");
+    assert_eq!(
+        [step.sweep[0].lost, step.sweep[1].lost],
+        [None, Some(lost(old[1], 2).lost)]
+    );
+    // What is taken away is deleted; what is let go is there.
+    assert_eq!((plan.totals.deletions, plan.totals.freed_bytes), (2, 20));
+    // What is to be found out is of those that go.
+    let view = config.view(&DestinationName::new(NAME)).unwrap();
+    let (let_go, taken) = going_on_remote(&view, &inventory);
+    assert_eq!(
+        (let_go, taken),
+        ([1, 2].map(day_of_march).to_vec(), old.to_vec())
+    );
+    // What waits for a person is told as well.
+    let waiting = plan_of(&config, &inventory, false);
+    let waits = &expiry(&waiting).unwrap().withheld;
+    assert_eq!(
+        waits.first().and_then(|one| one.lost),
+        Some(lost(day_of_march(1), 3).lost)
     );
 }
