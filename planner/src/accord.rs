@@ -169,7 +169,8 @@ fn wanted_action(found: &Action, facts: &Facts<'_>, is_saved: bool) -> Option<Ac
         // Which those are hangs on the remote.
         Action::Expire(found) => {
             let remote = history_of(facts)?;
-            (remote.options.expire == Expire::Here).then(|| {
+            let may_delete = remote.options.expire == Expire::Here && found.asked.is_none();
+            may_delete.then(|| {
                 let (expire, sweep) = (found.expire.clone(), found.sweep.clone());
                 Action::Expire(ExpireStep {
                     withheld: found.withheld.clone(),

@@ -4,7 +4,7 @@
 
 use schema::{
     Config, ExpireReason, Finding, Inventory, SnapshotId, Tier,
-    inventory::DestinationState,
+    inventory::{DestinationState, SnapshotState},
     plan::{DeletePurpose, DeleteStep, Deletion, Lost, Rotation, Unlink},
 };
 
@@ -63,7 +63,9 @@ pub fn plan_deletion(
         });
     };
     let found: Vec<Candidate> = destination.snapshots.iter().map(facts::candidate).collect();
-    check_what_stays(&facts, destination, &found, ids)?;
+    let newest = || retention::newest_good(&found, facts.now).map(|newest| newest.id);
+    let good = facts.last_good.map(|good| good.id).or_else(newest);
+    check_what_stays(good, &destination.snapshots, &found, ids)?;
     let deletions = delete_named(&facts, destination, &found, ids);
     let left = rotate::without(destination, &deletions);
     let latest = newest_left(&facts, &left);
@@ -79,14 +81,12 @@ pub fn plan_deletion(
 }
 
 /// Refuses to delete the newest good snapshot, a pinned one or the only one.
-fn check_what_stays(
-    facts: &Facts<'_>,
-    destination: &DestinationState,
+pub(crate) fn check_what_stays(
+    good: Option<SnapshotId>,
+    snapshots: &[SnapshotState],
     found: &[Candidate],
     ids: &[SnapshotId],
 ) -> Result<(), Box<Finding>> {
-    let newest = retention::newest_good(found, facts.now).map(|newest| newest.id);
-    let good = facts.last_good.map(|good| good.id).or(newest);
     for id in ids {
         let stays = |why: &str, hint: &str| {
             Err(Box::new(
@@ -99,7 +99,7 @@ fn check_what_stays(
                 "make a new one first with `backup now`",
             );
         }
-        let mut pinned = destination.snapshots.iter();
+        let mut pinned = snapshots.iter();
         if pinned.any(|one| one.record.id == *id && one.marks.pinned) {
             let unpins = format!("`backup unpin {id}` leaves it to you again");
             return stays("it is pinned", &unpins);

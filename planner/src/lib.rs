@@ -29,6 +29,7 @@ pub mod notices;
 pub mod offers;
 mod overview;
 mod pipeline;
+mod remote_by_hand;
 pub mod restore;
 pub mod retention;
 pub mod schedule;
@@ -69,6 +70,7 @@ pub use pipeline::{
     Options, accepted_with, also_link, choose_basis, choose_reference, continue_plan, plan,
     refuse_unlawful,
 };
+pub use remote_by_hand::{plan_remote_deletion, plan_remote_prune};
 pub use schema::clock::{self, FUTURE_TOLERANCE};
 pub use stale::staleness;
 pub use steps::{

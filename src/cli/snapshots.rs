@@ -223,7 +223,8 @@ pub(crate) struct Prune {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Never deletes the newest good snapshot, nor a pinned one. What it deletes is gone."
+    after_help = "Never deletes the newest good snapshot, nor a pinned one. What it deletes is gone; \
+what a remote lets go stays there for its keepHistoryDays."
 )]
 pub(crate) struct Delete {
     /// Ids such as 2025-01-16_02-00-00, their beginnings, days, latest~2

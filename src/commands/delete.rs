@@ -3,7 +3,7 @@
 use anyhow::Result;
 use backup::{Engine, engine::PreparedDeletion};
 use schema::{
-    Severity, amount,
+    Plan, Severity, amount,
     journal::Outcome,
     plan::{Action, Deletion},
 };
@@ -46,6 +46,19 @@ pub(crate) fn delete_snapshots(arguments: &Delete, settings: &Settings, out: &Ou
     show_and_delete(&how, &engine, &prepared, settings, out)
 }
 
+/// What a person is asked: what is let go on a remote can be had back for some days.
+fn question(plan: &Plan) -> &'static str {
+    let of_remote = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Expire(step) => Some(step),
+        _ => None,
+    });
+    match of_remote {
+        Some(step) if step.sweep.is_empty() => "Let these go?",
+        Some(step) if !step.expire.is_empty() => "Let these go, and delete the others for good?",
+        _ => "Delete these for good?",
+    }
+}
+
 /// Shows what goes, asks, and deletes it.
 fn show_and_delete(
     how: &How,
@@ -78,7 +91,7 @@ fn show_and_delete(
     }
     if !how.yes && !prepared.is_nothing {
         let alone = "snapshots are only deleted if a person agrees";
-        agree::ask_person("Delete these for good?", alone, settings, out)?;
+        agree::ask_person(question(plan), alone, settings, out)?;
     }
     let screen = Screen::new(settings, out).told_at_end();
     let deleted = engine.delete(prepared, &screen);

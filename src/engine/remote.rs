@@ -15,7 +15,7 @@ use planner::restore::config_of_downloads;
 use schema::{
     Inventory, SnapshotId,
     cloud::{CloudMemory, UploadRecord},
-    config::{AbsolutePath, Layout},
+    config::{AbsolutePath, DestinationName, Layout, RemoteOptions},
     output::list::SnapshotList,
     remote_history::RemoteRecord,
 };
@@ -37,8 +37,13 @@ impl Engine {
     /// Whether this is the view of a remote with history.
     #[must_use]
     pub fn is_of_remote(&self) -> bool {
-        let remote = self.remote.as_ref();
-        remote.is_some_and(|remote| remote.layout == Layout::History)
+        self.remote_with_history().is_some()
+    }
+
+    /// The remote with history whose view this is.
+    pub(super) fn remote_with_history(&self) -> Option<(&DestinationName, RemoteOptions)> {
+        let options = self.remote.filter(|it| it.layout == Layout::History)?;
+        Some((self.of.as_ref()?, options))
     }
 
     /// Whether this is the view of a named remote that is a mirror: in it that is the cloud, and there are no
@@ -184,8 +189,7 @@ impl Engine {
         Err(
             Error::refused(format!("{name} is a remote, and this is for disks only"))
                 .hint(
-                    "list, find, diff, restore, verify, pin, unpin and accept work there; nothing is deleted \
-                     there yet",
+                    "list, find, diff, restore, verify, pin, unpin, accept, prune and delete work there",
                 ),
         )
     }

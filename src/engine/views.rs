@@ -79,7 +79,13 @@ impl Engine {
     #[must_use]
     pub fn place_of_several(&self) -> Option<(DestinationName, String)> {
         let is_one = self.whole.destinations.is_empty();
-        (!is_one).then(|| (name_of(self.of.as_ref()), self.stored_folder()))
+        (!is_one).then(|| {
+            let folder = match self.is_of_remote() {
+                true => self.cloud_remote(),
+                false => self.stored_folder(),
+            };
+            (name_of(self.of.as_ref()), folder)
+        })
     }
 
     /// The names of the named destinations that are used.

@@ -70,6 +70,7 @@ mod reader;
 mod records;
 mod relative;
 mod remotes;
+mod remotes_by_hand;
 mod remotes_damage;
 mod remotes_drill;
 mod remotes_expire;

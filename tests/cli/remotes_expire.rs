@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use test_support::check_with_example;
 
 use crate::{
-    lab::{Lab, id_of},
+    lab::{Lab, id_of, plan_action},
     remotes::{far, lab},
 };
 
 /// A lab whose remote keeps two days, and what it let go for two more.
-fn two_days(test: &str) -> Option<Lab> {
+pub(crate) fn two_days(test: &str) -> Option<Lab> {
     let mut lab = lab(test)?;
     for (key, value) in [
         ("keepDaily", json!(2)),
@@ -25,12 +25,12 @@ fn two_days(test: &str) -> Option<Lab> {
 }
 
 /// The time of a night; later ones begin an hour later, so that whole days have passed by all clocks.
-fn on(day: u32) -> String {
+pub(crate) fn on(day: u32) -> String {
     format!("2025-03-{day:02}T{:02}:00:00+01:00", 2 + day / 7)
 }
 
 /// A night on which one file has another content than on every other.
-fn night(lab: &Lab, day: u32) -> crate::lab::Ran {
+pub(crate) fn night(lab: &Lab, day: u32) -> crate::lab::Ran {
     lab.write("home/daily.txt", &format!("written on day {day}\n"));
     lab.at(&on(day), &["apply"])
 }
@@ -42,7 +42,7 @@ fn names(lab: &Lab, folder: &str) -> BTreeSet<String> {
 }
 
 /// The days whose snapshots are there, and those that are let go.
-fn days(lab: &Lab) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn days(lab: &Lab) -> (Vec<u32>, Vec<u32>) {
     let day = |name: &str| name.get(8..10)?.parse().ok();
     let all = names(lab, "records");
     let expired: Vec<u32> = all
@@ -60,7 +60,7 @@ fn days(lab: &Lab) -> (Vec<u32>, Vec<u32>) {
     )
 }
 
-fn content_of(lab: &Lab, day: u32) -> bool {
+pub(crate) fn content_of(lab: &Lab, day: u32) -> bool {
     object(lab, day).exists()
 }
 
@@ -70,7 +70,7 @@ fn object(lab: &Lab, day: u32) -> std::path::PathBuf {
 }
 
 /// All that is there is whole: every content of every snapshot is read.
-fn verify(lab: &Lab) {
+pub(crate) fn verify(lab: &Lab) {
     lab.run(&["verify", "--destination", "b2", "--full"])
         .expect(0);
     if let Some(read) = check_with_example("what a remote lets go", &far(lab, ""), None) {
@@ -99,9 +99,24 @@ fn what_the_rules_let_go_is_taken_away_days_later_and_nothing_else() {
     assert_eq!(listed, [id_of(&on(4)), id_of(&on(3)), id_of(&on(2))]);
     let plan = lab.at(&on(5), &["plan"]).expect(0);
     plan.says("let go")
-        .says("1 snapshot; what they hold stays there for 2 days");
+        .says("1 snapshot; what they hold stays there for 2 days")
+        .says("1 file (17 B) that no other snapshot has");
     let mut swept = None;
     for day in 5..=11 {
+        if day == 9 {
+            // What is taken away for good is told before, with what only it has.
+            let plan = lab.at(&on(day), &["plan"]).expect(0);
+            plan.says("for good, let go over 2 days ago: 1 snapshot")
+                .says("2025-03-01_02-00-00: 1 file (17 B) that no other snapshot has");
+            let plan: Value = lab.at(&on(day), &["plan", "--json"]).expect(0).json();
+            let step = plan_action(&plan, "expire");
+            let lost = json!({ "files": 1, "bytes": 17, "at_least": false });
+            assert_eq!(step["expire"][0]["lost"], lost);
+            assert_eq!(
+                step["sweep"],
+                json!([{ "id": id_of(&on(1)), "lost": lost }])
+            );
+        }
         night(&lab, day).expect(0);
         if day >= 9 {
             verify(&lab);

@@ -20,7 +20,7 @@ const DAYS: u32 = 6;
 
 /// The contents of a day: each of forty is there on about a third of all days.
 fn contents(day: u32) -> BTreeSet<u8> {
-    let is_there = |one: &u8| Digest::of(format!("{one} {day}").as_bytes()).0[0] % 3 == 0;
+    let is_there = |one: &u8| Digest::of(format!("{one} {day}").as_bytes()).0[0].is_multiple_of(3);
     (0..40).filter(is_there).collect()
 }
 

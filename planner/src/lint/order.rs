@@ -86,6 +86,7 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
     let checked = "which makes sure that it is the right destination";
     match &step.action {
         Action::Announce(_) | Action::PreScript(_) | Action::RemoteMark(_) => {}
+        Action::Expire(step) if step.asked.is_some() => {}
         Action::PlanAgain | Action::DestinationCheck(_) => {
             if must_succeed(plan) {
                 need("pre-script", "although a failure of that one ends the run");

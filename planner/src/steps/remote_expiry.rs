@@ -219,7 +219,7 @@ fn needs_approval(
             ),
         )
         .hint(
-            "if the keep numbers (local.keepLast to keepYearly) are as you want them, run \
+            "if the keep numbers (local.keepLast to keepYearly) are as you want them, run `backup prune`, or \
              `backup apply --approve-deletions`; else raise them",
         ),
     )

@@ -5,7 +5,7 @@
 
 use schema::{
     Inventory, Plan,
-    plan::{Action, CloudSyncStep, SnapshotStep},
+    plan::{Action, CloudSyncStep, SnapshotStep, Step},
 };
 
 use super::{
@@ -73,10 +73,12 @@ pub(super) fn add_deletions(page: &mut Page, plan: &Plan, inventory: &Inventory,
     page.blank();
     add_findings(page, &plan.findings, style);
     page.blank();
+    let is_of_remote = |step: &Step| matches!(step.action, Action::Expire(_));
+    let lets_go = plan.steps.iter().any(is_of_remote);
     let end = describe_nothing(plan, Where::Anywhere, style).unwrap_or_else(|| {
         match plan.totals.deletions {
             // What one comes to stands beside it.
-            1 => {
+            1 if !lets_go => {
                 let kept = amount::plural(plan.totals.kept, "snapshot stays", "snapshots stay");
                 format!("{kept}.")
             }

@@ -357,3 +357,72 @@ fn what_goes_with_each_is_told_and_what_is_not_known_is_not_nothing() {
         Some(lost(day_of_march(1), 3).lost)
     );
 }
+
+#[test]
+fn what_a_person_lets_go_is_named_or_due_and_never_what_must_stay() {
+    use crate::remote_by_hand::{plan_remote_deletion, plan_remote_prune};
+    let config = config(&json!({ "keepDaily": 2 }));
+    let name = DestinationName::new(NAME);
+    let (view, options) = (
+        config.view(&name).unwrap(),
+        config.remote_options(&name).unwrap(),
+    );
+    let remote = (&name, options);
+    let mut content = days_of_march(1..=5);
+    content.snapshots[1].marks.pinned = true;
+    let inventory = inventory_with(&content, &[], NOW);
+    let delete = |days: &[u32]| {
+        let ids: Vec<SnapshotId> = days.iter().map(|day| day_of_march(*day)).collect();
+        plan_remote_deletion(&view, &inventory, remote, &ids)
+    };
+    let goes_of = |plan: &Plan| {
+        let broken = crate::lint::check(plan, &inventory);
+        assert!(broken.is_empty(), "{broken:?}");
+        goes(plan)
+    };
+    // More than the nights account for: it was shown, and a person agreed.
+    let pruned = plan_remote_prune(&view, &inventory, remote).unwrap();
+    assert_eq!(goes_of(&pruned), ["01", "03"]);
+    assert_eq!((pruned.totals.kept, pruned.totals.deletions), (3, 0));
+    // What the rules keep goes as well, if it is named.
+    let deleted = delete(&[1, 4]).unwrap();
+    assert_eq!(goes_of(&deleted), ["01", "04"]);
+    let reasons = &expiry(&deleted).unwrap().expire;
+    assert!(reasons.iter().all(|one| one.reason == ExpireReason::ByHand));
+    for (days, why) in [
+        (&[5][..], "newest"),
+        (&[1, 2], "pinned"),
+        (&[1, 3, 4, 5], "newest"),
+    ] {
+        let refused = delete(days).unwrap_err();
+        assert!(
+            refused.message.contains(why),
+            "{days:?}: {}",
+            refused.message
+        );
+    }
+    let never = schema::config::RemoteOptions {
+        expire: Expire::Never,
+        ..options
+    };
+    assert!(plan_remote_prune(&view, &inventory, (&name, never)).is_err());
+    assert!(plan_remote_deletion(&view, &inventory, (&name, never), &[]).is_err());
+    // No backup has such a step: one in a plan from a file is not what the configuration gives.
+    let present = crate::accord::Present {
+        config: &view,
+        host: "atlas",
+        machine: None,
+        privileged: true,
+    };
+    let undue = crate::accord::find_undue_expiry(&deleted, &present, &inventory).unwrap();
+    assert!(undue.contains("2025-03-04_02-00-00"), "{undue}");
+    // Nothing to do is nothing done.
+    content.snapshots.truncate(2);
+    let few = inventory_with(&content, &[], NOW);
+    assert!(
+        plan_remote_prune(&view, &few, remote)
+            .unwrap()
+            .steps
+            .is_empty()
+    );
+}
