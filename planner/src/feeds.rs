@@ -1,8 +1,8 @@
 //! Where a named remote gets its snapshots from: the disks that have the same sources, `local` first, or the
-//! live sources where none of them is there.
+//! live sources where none of them gives a new one.
 //!
-//! A remote waits for those disks and needs none of them: one that is away, full or suspect holds no remote
-//! up.
+//! A remote waits for those disks and needs none of them: one that is away, full, another one or failing holds
+//! no remote up. Only what is suspect on a disk is not read from the sources instead.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -11,12 +11,13 @@ use schema::{
     Config, Finding, Inventory, Plan, Severity, SnapshotId,
     cloud::{CloudChange, CloudMemory, CloudState},
     config::{DestinationKind, DestinationName, Layout, Local, RemoteOptions},
+    inventory::SourceState,
     plan::{DestinationCheckStep, UploadFeed},
 };
 
 use crate::{
     Options, Wanted,
-    facts::Facts,
+    facts::{self, Facts},
     findings::{
         code,
         destination::{check_destination, destination_absence},
@@ -37,6 +38,10 @@ pub(crate) struct RemoteFacts {
     unfit: Vec<(DestinationName, String)>,
     /// The script before the backup may bring one that is away.
     waits_for_script: bool,
+    /// The sources were looked at, and go up where no disk gives a new snapshot.
+    knows_sources: bool,
+    /// A disk has a suspect snapshot that a person is to look at before anything like it goes up.
+    is_doubtful: bool,
     /// What they say of a copy that is a mirror.
     mirror: MirrorFacts,
 }
@@ -73,27 +78,63 @@ pub fn feeds_of(config: &Config, remote: &DestinationName) -> Vec<DestinationNam
         .collect()
 }
 
-/// Whether a remote gets the live sources, by what was found of the disks: none that has the same sources is
-/// there, or makes or has what a mirror does not have already. `mirror` is what is remembered of one,
-/// and which of the disks are wanted.
+/// Whether a mirror gets the live sources, by what was found of the disks: none that has the same sources is
+/// there, or makes or has what it does not have already. `copies` is what is remembered of it, and `wanted`
+/// says which of the disks get a snapshot in this run.
 #[must_use]
-pub fn uploads_live(
+pub fn mirrors_live(
     config: &Config,
     inventory: &Inventory,
     remote: &DestinationName,
-    mirror: Option<(&CloudMemory, &Wanted)>,
+    (copies, wanted): (&CloudMemory, &Wanted),
 ) -> bool {
     let now = inventory.taken_at;
     feeds_of(config, remote).iter().all(|feed| {
         let Some((found, view)) = inventory.view(feed).destination.zip(config.view(feed)) else {
             return true;
         };
-        let has_newer = || {
-            let (copies, _) = mirror.filter(|(_, wanted)| !wanted.has(feed))?;
-            let last = crate::choose_reference(&found, now)?.record.id;
-            Some(has_newer(copies, last, now))
+        let is_behind = || {
+            let last = crate::choose_reference(&found, now);
+            !wanted.has(feed) && last.is_some_and(|last| has_newer(copies, last.record.id, now))
         };
-        destination_absence(&view, &found).is_some() || has_newer().unwrap_or_default()
+        destination_absence(&view, &found).is_some() || is_behind()
+    })
+}
+
+/// Whether the sources must be looked at for a remote with history: no disk has a snapshot that is not `known`
+/// to be there.
+#[must_use]
+pub fn needs_sources(
+    config: &Config,
+    inventory: &Inventory,
+    remote: &DestinationName,
+    known: Option<&CloudState>,
+) -> bool {
+    let (options, wanted) = (Options::default(), Wanted::default());
+    let Some(facts) = RemoteFacts::find(config, inventory, remote, &options, (&wanted, &|_| None))
+    else {
+        return false;
+    };
+    if facts.is_doubtful {
+        return false;
+    }
+    let there = known.and_then(|known| known.history.as_ref());
+    let is_there = |id: SnapshotId| there.is_some_and(|there| there.has(id));
+    let mut last = facts.from.iter().filter_map(|feed| feed.last);
+    last.all(is_there)
+}
+
+/// What was found of the sources for one of the disks that a remote gets its snapshots from.
+#[must_use]
+pub fn sources_of_feeds(
+    config: &Config,
+    inventory: &Inventory,
+    remote: &DestinationName,
+) -> Option<Vec<SourceState>> {
+    let mut feeds = feeds_of(config, remote).into_iter();
+    feeds.find_map(|feed| {
+        let sources = inventory.view(&feed).sources;
+        (!sources.is_empty()).then_some(sources)
     })
 }
 
@@ -132,7 +173,8 @@ impl RemoteFacts {
         options: &Options,
         (wanted, plan_of): (&Wanted, PlanOf<'_>),
     ) -> Option<Self> {
-        let mut facts = Self::supposed(config.remote_options(name)?, Vec::new());
+        let knows_sources = !inventory.view(name).sources.is_empty();
+        let mut facts = Self::supposed(config.remote_options(name)?, Vec::new(), knows_sources);
         let copies = inventory.view(name).cloud.unwrap_or_default();
         for feed in feeds_of(config, name) {
             if let Some(view) = config.view(&feed) {
@@ -180,6 +222,8 @@ impl RemoteFacts {
             self.unfit.push((name, refusal.message));
             return;
         }
+        let newest = facts.newest.map(facts::candidate);
+        self.is_doubtful |= newest.is_some_and(|newest| newest.suspect);
         let snapshot = plan.and_then(Plan::snapshot).map(|snapshot| snapshot.id);
         let good = facts.reference;
         let (memory, now) = (&copies.memory, facts.started_at);
@@ -217,13 +261,19 @@ impl RemoteFacts {
 
     /// What gives this upload, as far as the plan says of it what hangs on disks: `found` are the disks that
     /// it names, each with how it is checked.
-    pub(crate) fn supposed(options: RemoteOptions, from: Vec<UploadFeed>) -> Self {
+    pub(crate) fn supposed(
+        options: RemoteOptions,
+        from: Vec<UploadFeed>,
+        knows_sources: bool,
+    ) -> Self {
         Self {
             options,
             from,
             away: Vec::new(),
             unfit: Vec::new(),
             waits_for_script: false,
+            knows_sources,
+            is_doubtful: false,
             mirror: MirrorFacts::default(),
         }
         .in_order()
@@ -266,23 +316,29 @@ impl RemoteFacts {
         self.mirror.has_suspect
     }
 
-    /// Whether the remote gets the live sources.
+    /// Whether the remote gets the live sources, and nothing else.
     pub(crate) fn is_live(&self) -> bool {
-        self.from.is_empty() && self.unfit.is_empty() && !self.waits_for_script
+        let serves_all = self.unfit.is_empty() || (!self.is_mirror() && self.knows_sources);
+        self.from.is_empty() && serves_all && !self.waits_for_script
+    }
+
+    /// Whether it may get the live sources: alone, or where no disk gives a new snapshot.
+    pub(crate) fn may_be_live(&self) -> bool {
+        self.is_live() || (self.knows_sources && !self.is_doubtful)
     }
 
     /// What a person should know of where the snapshots come from, or that there is none.
     pub(crate) fn check(&self, facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         let remote = crate::cloud_remote(&facts.config.cloud, facts.host);
-        let names = |all: &[DestinationName]| {
-            let all: Vec<&str> = all.iter().map(DestinationName::as_str).collect();
-            all.join(", ")
-        };
         if self.is_live() {
-            if !self.away.is_empty() {
+            let away = self.away.iter().map(DestinationName::to_string);
+            let unfit = self.unfit.iter();
+            let unfit = unfit.map(|(name, because)| format!("{name} ({because})"));
+            let disks: Vec<String> = away.chain(unfit).collect();
+            if !disks.is_empty() {
                 let message = format!(
                     "{} cannot give a snapshot, so {remote} gets the sources as they are now",
-                    names(&self.away)
+                    disks.join(", ")
                 );
                 findings.push(note(code::UPLOAD_FROM_SOURCES, message));
             }

@@ -53,7 +53,7 @@ mod wanted;
 pub use adopt::{begins_at_root, plan_adoption};
 pub use by_hand::{plan_deletion, plan_prune};
 pub use deletion_groups::{DeletionGroup, TOLD_ONE_BY_ONE, group_deletions};
-pub use feeds::{feeds_of, uploads_live};
+pub use feeds::{feeds_of, mirrors_live, needs_sources, sources_of_feeds};
 pub use findings::{
     cloud::held_back_upload,
     destination::destination_absence,

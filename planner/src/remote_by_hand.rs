@@ -4,7 +4,7 @@
 //! had let them go. Another machine may be about to rely on it, and a person may want it back.
 
 use schema::{
-    Config, ExpireReason, Finding, Inventory, Plan, SnapshotId,
+    Config, ExpireReason, Finding, Inventory, Plan, Severity, SnapshotId,
     config::{DestinationName, Expire, RemoteOptions},
     plan::{DeletePurpose, EXPIRE, ExpireStep, RemoteExpiry, RemoteSweep, Step, Totals},
     remote_history::RemoteContent,
@@ -17,14 +17,17 @@ use crate::{
     findings::{code, refusal},
     pipeline::frame,
     retention::{self, Candidate},
-    steps::remote_expiry::{all_expired, all_swept, content_of, expire_step, expiry_of, last_made},
+    steps::remote_expiry::{
+        all_expired, all_swept, content_of, expire_step, expiry_of, last_made, suspect_finding,
+    },
 };
 
 /// A plan that lets go what the rules let go now on the remote whose view the configuration is, and takes away
 /// what was let go for long enough; that a person asks is approval. It has no step where that is nothing.
 ///
 /// # Errors
-/// A refusal where this machine's key may not delete there.
+/// A refusal where this machine's key may not delete there, or while a snapshot there is suspect and nobody has
+/// accepted it.
 pub fn plan_remote_prune(
     config: &Config,
     inventory: &Inventory,
@@ -35,6 +38,12 @@ pub fn plan_remote_prune(
     let facts = Facts::new(config, inventory, &options);
     let nothing = RemoteContent::default();
     let content = content_of(&facts).unwrap_or(&nothing);
+    if let Some(suspect) = suspect_finding(content) {
+        return Err(Box::new(Finding {
+            severity: Severity::Refusal,
+            ..suspect
+        }));
+    }
     let (expire, sweep) = (all_expired(&facts, content), all_swept(&facts, content));
     let what = (DeletePurpose::Prune, expire, sweep);
     Ok(plan_of(&facts, content, what))

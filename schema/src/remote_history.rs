@@ -145,6 +145,16 @@ pub struct RemoteLoss {
     pub lost: Lost,
 }
 
+impl RemoteContent {
+    /// Whether a snapshot is there, or one that is the same.
+    #[must_use]
+    pub fn has(&self, id: SnapshotId) -> bool {
+        let mut snapshots = self.snapshots.iter();
+        let mut same = self.same.iter();
+        snapshots.any(|one| one.record.id == id) || same.any(|one| one.id == id)
+    }
+}
+
 /// `cloud/<key>/history.json`: what this machine remembers of a remote of layout `history`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -1,7 +1,7 @@
 //! What an inventory has of a named remote: what is known of it, and of the disks that feed it.
 
 use executor::{error::Result, scan, store::Store};
-use schema::{Inventory, SnapshotId, config::DestinationName};
+use schema::{Config, Inventory, SnapshotId, config::DestinationName};
 
 use super::{Wanted, destination::RecordReading, inventory::Looks, operation::Operation};
 
@@ -19,12 +19,10 @@ impl Operation<'_> {
         let view = self.engine.view_of(Some(name))?;
         let remote = self.in_view(&view);
         let found = if view.is_of_remote() {
-            let is_live = planner::uploads_live(config, inventory, name, None);
-            remote.inventory_of_history(is_live, looks)?
+            remote.inventory_of_history((config, inventory, name), looks)?
         } else {
             let copies = view.remembered_copies().unwrap_or_default().memory;
-            let mirror = Some((&copies, wanted));
-            match planner::uploads_live(config, inventory, name, mirror) {
+            match planner::mirrors_live(config, inventory, name, (&copies, wanted)) {
                 true => remote.inventory_of_live(None, looks)?,
                 false => {
                     let newest = self.newest_for(name, inventory)?;
@@ -96,13 +94,21 @@ impl Operation<'_> {
         Ok(None)
     }
 
-    /// What is known of the remote with history whose view this is, and the sources where it gets them live.
+    /// What is known of the remote with history whose view this is, and the sources where it may get them live.
     /// Nothing is asked of it: the upload lists it before it puts anything.
-    fn inventory_of_history(&self, is_live: bool, looks: &mut Looks<'_>) -> Result<Inventory> {
+    fn inventory_of_history(
+        &self,
+        (config, found, name): (&Config, &Inventory, &DestinationName),
+        looks: &mut Looks<'_>,
+    ) -> Result<Inventory> {
         let mut inventory = self.known_inventory()?;
         let (let_go, taken) = planner::going_on_remote(&self.engine.config, &inventory);
         self.add_lost(&mut inventory, &let_go, &taken)?;
-        if !is_live {
+        let seen = planner::sources_of_feeds(config, found, name);
+        let known = inventory.cloud.as_ref();
+        let is_needed = seen.is_none() && planner::needs_sources(config, found, name, known);
+        inventory.sources = seen.unwrap_or_default();
+        if !is_needed {
             return Ok(inventory);
         }
         let choice = (&self.engine.config.local).into();

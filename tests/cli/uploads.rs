@@ -13,6 +13,7 @@ const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
 const THIRD: &str = "2025-03-07T02:00:00+01:00";
 const FOURTH: &str = "2025-03-08T02:00:00+01:00";
+const FIFTH: &str = "2025-03-09T02:00:00+01:00";
 
 /// The snapshots of which the remote has a record.
 fn records(lab: &Lab) -> Vec<String> {
@@ -75,7 +76,7 @@ fn a_run_uploads_what_the_disk_got_and_each_content_once() {
     lab.at(FIRST, &["plan"])
         .expect(0)
         .says("2025-03-05_02-00-00 of local to far:Backups/atlas")
-        .says("what it does not have yet");
+        .says("what it does not have yet, or the sources as they are where no disk has a new snapshot");
     let report = lab.at(FIRST, &["apply", "--json"]).expect(0).json();
     assert_eq!(results(&report), [("b2", "success"), ("local", "success")]);
     let sealed = &report["destinations"]["b2"]["snapshot"];
@@ -210,10 +211,12 @@ fn asked_for_alone_it_gets_the_newest_good_snapshot_there_is() {
     let Some(mut lab) = lab("asked_for_alone") else {
         return;
     };
-    lab.at(FIRST, &["apply", "--only", "b2"])
-        .expect(4)
-        .says("nothing can be uploaded to far:Backups/atlas: local: it has no good snapshot yet");
-    lab.at(FIRST, &["apply", "--only", "local"]).expect(0);
+    // Where there is none: the sources.
+    lab.at(FIRST, &["plan", "--only", "b2"]).expect(0).says(
+        "local (it has no good snapshot yet) cannot give a snapshot, so far:Backups/atlas gets the sources as \
+         they are now",
+    );
+    lab.at(SECOND, &["apply", "--only", "local"]).expect(0);
     assert!(records(&lab).is_empty());
     let report = lab
         .at(SECOND, &["apply", "--only", "b2", "--json"])
@@ -226,10 +229,14 @@ fn asked_for_alone_it_gets_the_newest_good_snapshot_there_is() {
         .map(|step| step["step"].as_str().unwrap())
         .collect();
     assert_eq!(ids, ["upload:b2"]);
-    assert_eq!(records(&lab), ["2025-03-05_02-00-00"]);
+    assert_eq!(records(&lab), ["2025-03-06_02-00-00"]);
+    // By now the sources have what no disk has.
+    lab.write("home/new", "new");
     lab.at(THIRD, &["apply", "--only", "b2"])
         .expect(0)
-        .says("is at far:Backups/atlas already");
+        .says("1 new content")
+        .says("since local has no new snapshot");
+    assert_eq!(records(&lab).last().unwrap(), "2025-03-07_02-00-00");
     // Of several disks the first that is there.
     fs::create_dir(lab.path("usb")).unwrap();
     lab.set(
@@ -237,10 +244,65 @@ fn asked_for_alone_it_gets_the_newest_good_snapshot_there_is() {
         json!({ "type": "disk", "mountPoint": lab.path("usb"), "requireMount": false,
             "useRsync": false, "minSpaceGB": 0 }),
     );
-    lab.at(THIRD, &["apply", "--only", "usb"]).expect(0);
+    lab.write("home/newer", "newer");
+    lab.at(FOURTH, &["apply", "--only", "usb"]).expect(0);
     fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
-    lab.at(FOURTH, &["apply", "--only", "b2"]).expect(0);
-    assert_eq!(records(&lab).last().unwrap(), "2025-03-07_02-00-00");
+    lab.at(FIFTH, &["apply", "--only", "b2"]).expect(0);
+    assert_eq!(records(&lab).last().unwrap(), "2025-03-08_02-00-00");
+}
+
+#[test]
+fn another_disk_or_one_that_is_full_keeps_nothing_from_going_up() {
+    let Some(mut lab) = lab("another_disk_or_one_that_is_full") else {
+        return;
+    };
+    lab.at(FIRST, &["apply"]).expect(0);
+    lab.set("local.minSpaceGB", json!(1_000_000));
+    lab.write("home/new", "new");
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(4).json();
+    assert_eq!(results(&report), [("b2", "success"), ("local", "refused")]);
+    assert_eq!(records(&lab).len(), 2);
+    // Another one is mounted there.
+    fs::rename(lab.path("mnt"), lab.path("away")).unwrap();
+    fs::create_dir(lab.path("mnt")).unwrap();
+    lab.write("home/newer", "newer");
+    let report = lab.at(THIRD, &["apply", "--json"]).expect(4).json();
+    assert_eq!(results(&report), [("b2", "success"), ("local", "refused")]);
+    assert_eq!(records(&lab).len(), 3);
+    lab.run(&["find", "--destination", "b2", &lab.text("home/newer")])
+        .expect(0);
+}
+
+#[test]
+fn sources_that_look_damaged_go_up_as_suspect_and_are_accepted_there() {
+    let Some(mut lab) = lab("sources_that_look_damaged") else {
+        return;
+    };
+    lab.set("local.enable", json!(false));
+    for number in 0..30 {
+        lab.write(&format!("home/many/{number}"), &number.to_string());
+    }
+    lab.at(FIRST, &["apply"]).expect(0);
+    fs::remove_dir_all(lab.path("home/many")).unwrap();
+    lab.at(SECOND, &["apply"])
+        .expect(3)
+        .says("snapshot 2025-03-06_02-00-00 is suspect")
+        .says("accept --destination b2 2025-03-06_02-00-00");
+    lab.at(SECOND, &["status"])
+        .expect_one_of(&[0, 3])
+        .says("suspect");
+    lab.at(SECOND, &["list", "--destination", "b2"])
+        .expect(0)
+        .says("suspect");
+    lab.at(THIRD, &["apply"])
+        .expect(3)
+        .says("is suspect as 2025-03-06_02-00-00 is");
+    lab.at(
+        THIRD,
+        &["accept", "2025-03-06_02-00-00", "--destination", "b2"],
+    )
+    .expect(0);
+    lab.at(FOURTH, &["apply"]).expect(0);
 }
 
 #[test]

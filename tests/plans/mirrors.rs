@@ -1,6 +1,6 @@
 //! Plans for named remotes that are mirrors: which snapshot they get, and that none sets them back.
 
-use planner::uploads_live;
+use planner::mirrors_live;
 use schema::{
     Plan, SnapshotId,
     cloud::UploadRecord,
@@ -59,8 +59,8 @@ fn goes_live(world: &World, wanted: &[&str]) -> bool {
     let wanted = wanted.iter().map(|name| DestinationName::new(name));
     let wanted = planner::Wanted::only(wanted.collect());
     let memory = world.inventory.others[&name("b2")].cloud.as_ref().unwrap();
-    let mirror = Some((&memory.memory, &wanted));
-    uploads_live(&world.config(), &world.inventory, &name("b2"), mirror)
+    let mirror = (&memory.memory, &wanted);
+    mirrors_live(&world.config(), &world.inventory, &name("b2"), mirror)
 }
 
 #[test]

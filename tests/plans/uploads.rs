@@ -1,10 +1,11 @@
 //! Plans for remotes with history: which snapshot they get, and that nothing holds them or the disks up.
 
 use planner::{
-    accord::Present, feeds_of, findings::code, lint, refuse_unlawful, staleness, uploads_live,
+    accord::Present, feeds_of, findings::code, lint, needs_sources, refuse_unlawful,
+    sources_of_feeds, staleness,
 };
 use schema::{
-    Plan, Severity,
+    Plan,
     config::DestinationName,
     plan::{Action, SavedPlan, UploadStep},
 };
@@ -151,18 +152,19 @@ fn the_sources_are_uploaded_where_no_disk_with_them_is_there() {
     assert!(upload.from.is_empty());
     assert_eq!(upload.live.as_ref().unwrap().sources.len(), 1);
     assert_eq!(codes(&plan), [code::UPLOAD_FROM_SOURCES]);
-    assert!(uploads_live(
-        &none.config(),
-        &none.inventory,
-        &name("b2"),
-        None
-    ));
-    assert!(!uploads_live(
-        &world().config(),
-        &world().inventory,
-        &name("b2"),
-        None
-    ));
+    // Another's disk is as good as none, and says so.
+    let wrong = with_sources(away(world(), "usb")).destination(|found| {
+        found.record.as_mut().unwrap().id = "another".to_owned();
+    });
+    let plan = planned(&wrong);
+    assert!(upload_of(&plan).from.is_empty() && upload_of(&plan).live.is_some());
+    let finding = &plan.chains[&name("b2")].findings[0];
+    assert_eq!(finding.code, code::UPLOAD_FROM_SOURCES);
+    assert!(
+        finding.message.starts_with("usb, local ("),
+        "{}",
+        finding.message
+    );
     // Its own sources no disk has.
     let own = with_sources(world()).set("destinations.b2.sources", json!(["/home"]));
     let own = own.set("destinations.b2.excludePatterns", json!(["*.iso"]));
@@ -208,11 +210,56 @@ fn a_remote_alone_gets_the_newest_there_is_and_says_where_there_is_none() {
     assert_eq!(ids, ["upload:b2"]);
     let last = Some("2025-01-15_02-00-00".to_owned());
     assert_eq!(feeds(&plan)[0], ("local", None, last));
+    // Where there is none: the sources.
     let empty = World::new(NIGHT).add_remote("b2", json!({}), &[]);
-    let plan = planned(&empty.choose(&["b2"], true));
-    assert_eq!(codes(&plan), [code::NOTHING_TO_UPLOAD]);
-    assert!(plan.steps.is_empty());
-    assert_eq!(plan.gravest_of(&name("b2")), Some(Severity::Refusal));
+    let plan = planned(&with_sources(empty).choose(&["b2"], true));
+    assert_eq!(codes(&plan), [code::UPLOAD_FROM_SOURCES]);
+    assert!(upload_of(&plan).live.is_some());
+}
+
+#[test]
+fn a_disk_that_makes_no_new_snapshot_does_not_keep_the_sources_from_going_up() {
+    // Under another name than that of the snapshots that the disks may still make.
+    let plan = planned(&with_sources(world()));
+    let upload = upload_of(&plan);
+    assert_eq!((upload.from.len(), upload.live.is_some()), (2, true));
+    assert_eq!(upload.snapshot.to_string(), "2025-01-16_02-00-01");
+    let step = plan.steps.iter().find(|step| step.id == "upload:b2");
+    assert!(step.unwrap().needs.is_empty());
+    assert!(codes(&plan).is_empty());
+    // What looks damaged on a disk is looked at by a person first.
+    let suspect = with_sources(world()).snapshot("2025-01-15_02-00-00", |one| {
+        one.record.suspect = vec!["half of it is gone".to_owned()];
+    });
+    assert!(upload_of(&planned(&suspect)).live.is_none());
+}
+
+#[test]
+fn sources_are_looked_at_for_a_remote_only_where_no_disk_has_more_than_it_has() {
+    let looked = |world: &World, known: &[&str]| {
+        let mut cloud = world.inventory.others[&name("b2")].cloud.clone().unwrap();
+        let snapshots = World::nightly("2025-01-15", 1).inventory.destination;
+        let mut snapshots = snapshots.unwrap().snapshots;
+        snapshots.retain(|one| known.contains(&one.record.id.to_string().as_str()));
+        cloud.history = Some(schema::remote_history::RemoteContent {
+            snapshots,
+            ..Default::default()
+        });
+        needs_sources(&world.config(), &world.inventory, &name("b2"), Some(&cloud))
+    };
+    let world = world();
+    let there = ["2025-01-15_02-00-00"];
+    assert!(!looked(&world, &[]));
+    assert!(looked(&world, &there));
+    let none = away(away(world.clone(), "local"), "usb");
+    assert!(looked(&none, &[]));
+    let wrong = away(world.clone(), "usb").destination(|found| {
+        found.record.as_mut().unwrap().id = "another".to_owned();
+    });
+    assert!(looked(&wrong, &[]));
+    // What was found for a disk is known for the remote.
+    let found = |world: &World| sources_of_feeds(&world.config(), &world.inventory, &name("b2"));
+    assert_eq!(found(&world), Some(world.inventory.sources.clone()));
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod worker;
 
 use schema::{config::AbsolutePath, journal::Outcome, plan::SnapshotStep, record::Engine};
 
+pub(crate) use self::outcome::describe_suspicion;
 use self::{outcome::outcome_of_snapshot, rsync::Filled};
 use crate::{
     error::{Error, Result},

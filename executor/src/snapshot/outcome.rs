@@ -10,6 +10,24 @@ use schema::{
 
 use crate::error::system_reason;
 
+/// That a snapshot is suspect, why, and what ends it.
+pub(crate) fn describe_suspicion(record: &SnapshotRecord) -> (String, String) {
+    let since = record.suspect_since;
+    let message = format!(
+        "snapshot {} is suspect{}: {}",
+        record.id,
+        since
+            .filter(|since| *since != record.id)
+            .map_or_else(String::new, |since| format!(" as {since} is")),
+        record.suspect.join("; ")
+    );
+    let hint = format!(
+        "look at what changed; if it is as it should be: `backup accept {}`",
+        since.unwrap_or(record.id)
+    );
+    (message, hint)
+}
+
 /// What a sealed snapshot means for its step; with what took most of what was to be copied and
 /// what tags left out, where that is known, and with what keeps it from being closed to all who write.
 pub(super) fn outcome_of_snapshot(
@@ -28,23 +46,9 @@ pub(super) fn outcome_of_snapshot(
         gone: record.gone.clone(),
     };
     let unlisted = totals.errors + totals.torn;
-    let since = record.suspect_since;
     let (status, mut message, mut hint) = if !record.suspect.is_empty() {
-        (
-            Status::Incomplete,
-            format!(
-                "snapshot {} is suspect{}: {}",
-                record.id,
-                since
-                    .filter(|since| *since != record.id)
-                    .map_or_else(String::new, |since| format!(" as {since} is")),
-                record.suspect.join("; ")
-            ),
-            Some(format!(
-                "look at what changed; if it is as it should be: `backup accept {}`",
-                since.unwrap_or(record.id)
-            )),
-        )
+        let (message, hint) = describe_suspicion(record);
+        (Status::Incomplete, message, Some(hint))
     } else if !record.complete {
         (
             Status::Incomplete,

@@ -23,6 +23,14 @@ pub struct OpenFeed<'a> {
     pub store: &'a Store,
 }
 
+impl OpenFeed<'_> {
+    /// Whether this run made a snapshot there, good or not.
+    pub(super) fn made_new(&self) -> bool {
+        let new = self.feed.snapshot;
+        new.is_some_and(|new| self.store.record(new).is_ok_and(|record| record.is_some()))
+    }
+}
+
 /// A snapshot that stands on a destination.
 pub(super) struct StoredSnapshot<'a> {
     pub(super) store: &'a Store,
@@ -117,11 +125,7 @@ fn add_earlier(outcome: &mut Outcome, feeds: &[OpenFeed<'_>], id: SnapshotId) {
     if planned.is_empty() {
         return;
     }
-    let made = |one: &&&OpenFeed<'_>| {
-        let new = one.feed.snapshot;
-        new.is_some_and(|new| one.store.record(new).is_ok_and(|record| record.is_some()))
-    };
-    let (status, why, hint) = match planned.iter().find(made) {
+    let (status, why, hint) = match planned.iter().find(|one| one.made_new()) {
         // Another run would make it no better: a person is told of it.
         Some(one) => (
             Status::Incomplete,

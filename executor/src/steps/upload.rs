@@ -4,8 +4,8 @@
 //! [`crate::cloud::remote_history`].
 
 use schema::{
-    Plan,
-    journal::Outcome,
+    Plan, SnapshotId,
+    journal::{Outcome, Sealed, Status},
     plan::{LiveSources, UploadStep},
     record::SnapshotMarks,
 };
@@ -18,17 +18,23 @@ use super::{
 use crate::{
     cloud::{
         live::{self, LiveBasis},
-        remote_history::{HistoryOptions, HistoryRemote, HistorySource, UploadedHistory},
+        memory::RemoteCache,
+        remote_history::{
+            HistoryOptions, HistoryRemote, HistorySource, UploadedHistory, known_content,
+            recall_history,
+        },
     },
     error::{Error, Result},
     event::Context,
     scan::inodes_left_out,
+    snapshot::describe_suspicion,
     state_dir::StateDir,
     sys::Dir,
 };
 
 /// Uploads from the first of the destinations that has a good snapshot: of this run if one has, else an
-/// earlier one; or the live sources. `feeds` are those of the step that are there, in its order.
+/// earlier one. Where this run was to make one and none was made, or the remote is known to have the earlier
+/// one, the live sources are uploaded instead. `feeds` are those of the step that are there, in its order.
 ///
 /// # Errors
 /// An interruption, a snapshot that cannot be read, or a remote that cannot be reached.
@@ -40,11 +46,25 @@ pub fn run_upload_step(
     step: &UploadStep,
     context: Context<'_>,
 ) -> Result<Outcome> {
-    let Some(found) = choose(feeds)? else {
-        return match &step.live {
-            Some(sources) => upload_live(state, plan, name, (step, sources), context),
-            None => Ok(nothing_to_upload(feeds, &step.call.remote)),
-        };
+    let found = choose(feeds)?;
+    let live = step.live.as_ref().filter(|_| {
+        let was_planned = feeds.iter().any(|one| one.feed.snapshot.is_some());
+        let found = found.as_ref().filter(|_| !was_planned);
+        let is_there = found.is_none_or(|found| is_uploaded(state, step, found.stored.record.id));
+        !feeds.iter().any(OpenFeed::made_new) && is_there
+    });
+    if let Some(sources) = live {
+        let mut outcome = upload_live(state, plan, name, (step, sources), context)?;
+        if let Some(one) = feeds.first() {
+            outcome.message.push_str(&format!(
+                "; it is of the sources themselves, since {} has no new snapshot",
+                one.feed.of
+            ));
+        }
+        return Ok(outcome);
+    }
+    let Some(found) = found else {
+        return Ok(nothing_to_upload(feeds, &step.call.remote));
     };
     let stored = &found.stored;
     let (folder, tree) = stored.open(context.stop)?;
@@ -67,6 +87,18 @@ pub fn run_upload_step(
     Ok(outcome)
 }
 
+/// Whether the remote is known to have a snapshot, or one that is the same, with nothing there that a disk is
+/// to mend.
+fn is_uploaded(state: &StateDir, step: &UploadStep, id: SnapshotId) -> bool {
+    let Ok(Some(cache)) = RemoteCache::open(state, &step.call.remote) else {
+        return false;
+    };
+    let Ok(memory) = recall_history(state, &step.call.remote) else {
+        return false;
+    };
+    known_content(&cache, &memory).has(id) && cache.damaged().is_empty()
+}
+
 fn upload_live(
     state: &StateDir,
     plan: &Plan,
@@ -75,7 +107,7 @@ fn upload_live(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let call = (&step.call, 0);
-    let (found, uploaded) = with_remote(state, name, call, context, |remote| {
+    let uploaded = with_remote(state, name, call, context, |remote| {
         let basis = LiveBasis {
             snapshot: step.snapshot,
             last: remote.last_manifest(),
@@ -92,13 +124,27 @@ fn upload_live(
             live: Some(&found.roots),
             marks: &SnapshotMarks::default(),
         };
-        let uploaded: UploadedHistory = remote.upload(source, options(step))?;
+        let uploaded = remote.upload(source, options(step))?;
         settle(&remote, plan, step)?;
-        Ok((found.record, uploaded))
+        Ok(uploaded)
     })?;
-    let mut outcome = uploaded.outcome;
-    outcome.sealed = Some(sealed(uploaded.id, &found, &outcome));
-    add_unread(&mut outcome, &found);
+    let UploadedHistory {
+        mut outcome,
+        record,
+        id,
+        ..
+    } = uploaded;
+    outcome.sealed = Some(Sealed {
+        suspect: record.suspect.clone(),
+        ..sealed(id, &record, &outcome)
+    });
+    if !record.suspect.is_empty() {
+        let (suspicion, hint) = describe_suspicion(&record);
+        outcome.status = outcome.status.max(Status::Incomplete);
+        outcome.message.push_str(&format!("; {suspicion}"));
+        outcome.hint = Some(hint);
+    }
+    add_unread(&mut outcome, &record);
     Ok(outcome)
 }
 

@@ -18,13 +18,15 @@ use schema::remote_history::{ExpiredSnapshot, HistoryMemory};
 
 use crate::lab::{Lab, id};
 
-/// Four days: each has a content of its own, one that it shares with the next, and one that all have.
+/// Four days: each has a content of its own, one that all have, one that the second shares with the third, and
+/// one that only every other day has.
 fn four_days(test: &str) -> Option<Lab> {
     let lab = Lab::new(test)?;
     for day in 1..=4 {
         lab.write(day, "home/all", "all\n");
         lab.write(day, "home/own", format!("own {day}\n"));
         lab.write(day, "home/shared", format!("shared {}\n", day / 2));
+        lab.write(day, "home/other", format!("other {}\n", day % 2));
         lab.upload(day);
     }
     // The first two are let go; three clocks have seen it of the first.
@@ -104,7 +106,7 @@ fn what_nothing_else_has_is_taken_away_and_nothing_else() {
     let Some(lab) = four_days("expire") else {
         return;
     };
-    assert_eq!(objects(&lab, &[1, 2, 3, 4]).0.len(), 8);
+    assert_eq!(objects(&lab, &[1, 2, 3, 4]).0.len(), 10);
     let done = lab.expire(&[], &[1]).unwrap();
     assert!(
         done.message.ends_with("had is deleted: 2 contents (15 B)"),
@@ -115,7 +117,7 @@ fn what_nothing_else_has_is_taken_away_and_nothing_else() {
     // What was let go can still be had: without the mark it is there.
     fs::remove_file(lab.far(&format!("records/{}.expired.json", id(2)))).unwrap();
     let (brought, _) = lab.fetch(Some(2), &[""]);
-    assert_eq!((brought.files, brought.missing), (3, 0));
+    assert_eq!((brought.files, brought.missing), (4, 0));
 }
 
 #[test]

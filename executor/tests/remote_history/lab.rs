@@ -221,6 +221,12 @@ impl Lab {
 
     /// Lets these days go, and takes away what those had.
     pub(crate) fn expire(&self, days: &[u32], sweep: &[u32]) -> Result<Outcome> {
+        let ids: Vec<SnapshotId> = days.iter().copied().map(id).collect();
+        self.expire_these(&ids, sweep)
+    }
+
+    /// The same of snapshots by their ids.
+    pub(crate) fn expire_these(&self, ids: &[SnapshotId], sweep: &[u32]) -> Result<Outcome> {
         let step = ExpireStep {
             call: RemoteCall {
                 program: "rclone".to_owned(),
@@ -231,10 +237,10 @@ impl Lab {
                 timeout: Span::hours(1),
             },
             asked: None,
-            expire: days
+            expire: ids
                 .iter()
-                .map(|day| RemoteExpiry {
-                    id: id(*day),
+                .map(|id| RemoteExpiry {
+                    id: *id,
                     reason: ExpireReason::ByHand,
                     lost: None,
                 })

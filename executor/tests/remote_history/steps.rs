@@ -13,6 +13,7 @@ use schema::{
     Plan,
     journal::{Outcome, Status},
     plan::UploadStep,
+    record::SnapshotMarks,
 };
 use serde_json::{Value, json};
 
@@ -210,4 +211,105 @@ fn live_sources_are_uploaded_where_no_disk_serves() {
     // What was written just before the first upload is compared once more, and may be a snapshot of its own.
     assert!((2..=3).contains(&memory.known.len()));
     assert_eq!(memory.last.unwrap().objects, 1);
+}
+
+/// A step that may upload a folder of many files as it is, and the folder.
+fn live_of_many(lab: &Lab, from: &[Value]) -> (UploadStep, std::path::PathBuf) {
+    let source = lab.path("source");
+    fs::create_dir_all(&source).unwrap();
+    for number in 0..30 {
+        fs::write(source.join(number.to_string()), format!("{number}\n")).unwrap();
+    }
+    let live = json!({"sources": [source], "exclude_patterns": [], "one_file_system": false});
+    (step(lab, from, Some(live)), source)
+}
+
+#[test]
+fn a_disk_that_makes_no_new_snapshot_keeps_nothing_from_going_up() {
+    let Some(lab) = Lab::new("steps") else {
+        return;
+    };
+    fill(&lab, 1);
+    lab.seal(1);
+    // Asked for alone: what the disk has and the remote has not.
+    let mut made_before = feed(&lab, "local", 9, 1);
+    made_before["snapshot"] = Value::Null;
+    let (alone, _) = live_of_many(&lab, &[made_before]);
+    let outcome = run(&lab, &alone, &[&store(&lab)]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    assert!(outcome.message.starts_with(&id(1).to_string()));
+    // Then the sources: by now they may have what no disk has.
+    let outcome = run(&lab, &alone, &[&store(&lab)]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    let said = "30 new contents";
+    assert!(outcome.message.contains(said), "{}", outcome.message);
+    assert!(
+        outcome.message.ends_with("since local has no new snapshot"),
+        "{}",
+        outcome.message
+    );
+    // So they do where the disk was to make one in this run and failed.
+    let (failed, source) = live_of_many(&lab, &[feed(&lab, "local", 9, 1)]);
+    fs::write(source.join("new"), "new\n").unwrap();
+    let outcome = run(&lab, &failed, &[&store(&lab)]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
+    let said = "1 new content ";
+    assert!(outcome.message.contains(said), "{}", outcome.message);
+    // What is suspect on the disk does not go up by another way.
+    fill(&lab, 9);
+    lab.seal(9);
+    suspect(&lab, 9);
+    fs::write(source.join("newer"), "newer\n").unwrap();
+    let outcome = run(&lab, &failed, &[&store(&lab)]);
+    assert_eq!(outcome.status, Status::Incomplete, "{outcome:?}");
+    let said = "the new one of local is suspect";
+    assert!(outcome.message.contains(said), "{}", outcome.message);
+}
+
+#[test]
+fn live_sources_that_look_damaged_go_up_as_suspect_and_nothing_is_let_go() {
+    let Some(lab) = Lab::new("steps") else {
+        return;
+    };
+    let (live, source) = live_of_many(&lab, &[]);
+    let first = run(&lab, &live, &[]).sealed.unwrap();
+    assert!(first.suspect.is_empty());
+    for number in 5..30 {
+        fs::remove_file(source.join(number.to_string())).unwrap();
+    }
+    let outcome = run(&lab, &live, &[]);
+    assert_eq!(outcome.status, Status::Incomplete, "{outcome:?}");
+    let suspect = outcome.sealed.unwrap();
+    assert_eq!(
+        suspect.suspect,
+        ["there are 5 files, less than half of the 30 of the last upload"]
+    );
+    let hint = format!("`backup accept {}`", suspect.id);
+    assert!(outcome.hint.unwrap().ends_with(&hint));
+    // The next one is the same event.
+    fs::write(source.join("new"), "new\n").unwrap();
+    let outcome = run(&lab, &live, &[]);
+    let like = format!("is suspect as {} is", suspect.id);
+    assert!(outcome.message.contains(&like), "{}", outcome.message);
+    let expire = || lab.expire_these(&[first.id], &[]).unwrap().message;
+    let said = expire();
+    assert!(said.contains("nothing is let go"), "{said}");
+    // Once a person has looked, it is what later ones are judged by.
+    let newest = outcome.sealed.unwrap().id;
+    for id in [suspect.id, newest] {
+        lab.with(|remote| {
+            let known = remote.refresh()?;
+            let accepted = SnapshotMarks {
+                accepted: true,
+                ..Default::default()
+            };
+            remote.mark(&known, id, &accepted)
+        })
+        .unwrap();
+    }
+    let said = expire();
+    assert!(said.contains("1 snapshot is let go"), "{said}");
+    fs::write(source.join("newer"), "newer\n").unwrap();
+    let outcome = run(&lab, &live, &[]);
+    assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");
 }

@@ -123,5 +123,6 @@ fn supposed_remote(
             ..(*found).clone()
         });
     }
-    Some(RemoteFacts::supposed(options, from))
+    let knows_sources = found.is_some_and(|found| found.live.is_some());
+    Some(RemoteFacts::supposed(options, from, knows_sources))
 }

@@ -337,3 +337,22 @@ fn copies_that_the_policy_demands_and_nothing_makes_are_a_fault_of_each() {
     two["policy"] = "none".into();
     accepted(two);
 }
+
+#[test]
+fn a_disk_that_is_named_and_not_used_is_told() {
+    let expect = |local: Value, told: &[&str]| {
+        let config = json!({
+            "version": 1, "local": local,
+            "destinations": { "usb": { "type": "disk", "mountPoint": "/mnt/usb" } },
+        });
+        let checked = check_config(config.to_string().as_bytes()).unwrap();
+        assert!(checked.warnings.is_empty());
+        assert_eq!(paths(&checked.remarks), told);
+    };
+    let sources = json!(["/home"]);
+    let named = json!({ "sources": sources, "mountPoint": "/mnt/nas" });
+    expect(named, &["local.mountPoint"]);
+    let used = json!({ "sources": sources, "mountPoint": "/mnt/nas", "enable": true });
+    expect(used, &[]);
+    expect(json!({ "sources": sources }), &[]);
+}

@@ -6,7 +6,7 @@
 //! caller's to add.
 
 use schema::Config;
-use schema::config::{Provider, SyncMode};
+use schema::config::{Local, Provider, SyncMode};
 
 use super::{
     calendars, destinations,
@@ -80,6 +80,8 @@ const WARNINGS: &[Rule] = &[nothing_to_back_up, proton_without_cloud, metrics::n
 
 /// What may be meant and mostly is not: nobody wants to hear of it with every command.
 const REMARKS: &[Rule] = &[patterns::odd, patterns::of_whole_sources];
+/// The same of what only the whole configuration has.
+const REMARKS_ON_WHOLE: &[Rule] = &[unused_mount_point];
 
 /// Rules as they are about each destination by its name.
 fn of_views(config: &Config, rules: &[Rule]) -> Vec<RuleFinding> {
@@ -109,7 +111,8 @@ pub(super) fn warnings(config: &Config) -> Vec<RuleFinding> {
 
 /// Everything that a person who checks the config should look at once.
 pub(super) fn remarks(config: &Config) -> Vec<RuleFinding> {
-    let mut found: Vec<RuleFinding> = REMARKS.iter().flat_map(|rule| rule(config)).collect();
+    let whole = REMARKS.iter().chain(REMARKS_ON_WHOLE);
+    let mut found: Vec<RuleFinding> = whole.flat_map(|rule| rule(config)).collect();
     found.extend(of_views(config, REMARKS));
     found.extend(destinations::mirror_keeps(config));
     found
@@ -130,6 +133,21 @@ fn policy(config: &Config) -> Vec<RuleFinding> {
             ])
     })
     .collect()
+}
+
+/// A disk that is named and not used, beside others that are.
+fn unused_mount_point(config: &Config) -> Vec<RuleFinding> {
+    let local = &config.local;
+    let is_set = local.mount_point != Local::default().mount_point;
+    let others = config.cloud.enable || config.destinations.values().any(|one| one.enable);
+    finding_if(is_set && others && !local.enable, || {
+        RuleFinding::new(
+            "local.mountPoint",
+            "set although `local.enable` is false: nothing is backed up there",
+        )
+        .hint("set `local.enable` to true, or remove `local.mountPoint`")
+        .with(&["local.enable"])
+    })
 }
 
 fn hostname(config: &Config) -> Vec<RuleFinding> {

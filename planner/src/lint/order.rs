@@ -117,11 +117,11 @@ fn kinds(plan: &Plan, at: usize, served: &Served<'_>, broken: &mut Broken) {
         }
         Action::Expire(_) => need("upload", "without which nothing may be deleted"),
         Action::Upload(upload) => {
-            if (upload.live.is_some() || must_succeed(plan)) && has(plan, "pre-script") {
+            if (upload.from.is_empty() || must_succeed(plan)) && has(plan, "pre-script") {
                 need("pre-script", "which may make the sources");
             }
-            if upload.live.is_some() != upload.from.is_empty() {
-                let what = "does not say whether it uploads a snapshot or the live sources";
+            if upload.live.is_none() && upload.from.is_empty() {
+                let what = "does not say what it uploads";
                 broken.step(OUT_OF_ORDER, step, what);
             }
         }

@@ -36,6 +36,10 @@ pub(crate) fn decide_remote_expiry(
         return None;
     }
     let content = content_of(facts)?;
+    if let Some(suspect) = suspect_finding(content) {
+        findings.push(suspect);
+        return None;
+    }
     let due = all_expired(facts, content);
     let unapproved = needs_approval(facts, content, &due);
     let (expire, withheld) = match unapproved {
@@ -51,6 +55,21 @@ pub(crate) fn decide_remote_expiry(
     };
     let has_any = !step.expire.is_empty() || !step.withheld.is_empty() || !step.sweep.is_empty();
     has_any.then(|| Draft::needing(&["upload"], Action::Expire(step)))
+}
+
+/// That nothing is let go or deleted there, because of a suspect snapshot that nobody has accepted: it may be
+/// all that is left of what older ones hold.
+pub(crate) fn suspect_finding(content: &RemoteContent) -> Option<Finding> {
+    let suspect = content.snapshots.iter();
+    let suspect = suspect.filter(|one| facts::candidate(one).suspect);
+    let newest = suspect.max_by_key(|one| one.record.id)?;
+    let (id, since) = (newest.record.id, facts::suspect_since(newest));
+    let because = newest.record.suspect.join("; ");
+    let message = format!(
+        "snapshot {id} there is suspect, and nothing is let go until a person has looked: {because}"
+    );
+    let hint = format!("look at what changed; if it is as it should be: `backup accept {since}`");
+    Some(warning(code::SUSPECT_SNAPSHOT, message).hint(hint))
 }
 
 /// Whether nothing there is to be let go now.

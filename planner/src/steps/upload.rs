@@ -1,5 +1,5 @@
 //! Decides what is uploaded to a remote with history: the newest good snapshot of a disk that has the same
-//! sources, or the live sources.
+//! sources, or the live sources where no disk gives a new one.
 //!
 //! What of it is missing there is found by the executor, which lists the remote before it puts anything.
 
@@ -21,7 +21,9 @@ pub(crate) fn decide_upload(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option<D
     }
     let state = facts.inventory.cloud.as_ref();
     let taken = state.map_or(&[][..], |state| &state.memory.uploaded);
-    let snapshot = facts.id.first_free(|id| taken.contains(&id));
+    // What the disks get in this run may still come.
+    let planned = |id: SnapshotId| remote.from.iter().any(|feed| feed.snapshot == Some(id));
+    let snapshot = facts.id.first_free(|id| taken.contains(&id) || planned(id));
     let (needs, after) = waits(facts);
     Some(Draft {
         action: Action::Upload(UploadStep {
@@ -51,7 +53,9 @@ pub(crate) fn upload_step(
     UploadStep {
         call: remote_call(facts),
         from: remote.from.clone(),
-        live: facts.is_live().then(|| cloud_sync::live_sources(facts)),
+        live: remote
+            .may_be_live()
+            .then(|| cloud_sync::live_sources(facts)),
         snapshot,
         settles: false,
         may_delete: remote.options.expire == Expire::Here,

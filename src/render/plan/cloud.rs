@@ -49,8 +49,12 @@ pub(super) fn add_upload(page: &mut Page, step: &UploadStep) {
         [] => format!("the live sources, as {},", step.snapshot),
         from => describe_feeds(from),
     };
+    let or_live = match (step.from.as_slice(), &step.live) {
+        ([_, ..], Some(_)) => ", or the sources as they are where no disk has a new snapshot",
+        _ => "",
+    };
     add_verb(page, "upload", &format!("{what} to {remote}"));
-    add_verb(page, "", "what it does not have yet");
+    add_verb(page, "", &format!("what it does not have yet{or_live}"));
 }
 
 /// Adds what a remote with history lets go, and what it loses for good: each with its reason, or all in one.

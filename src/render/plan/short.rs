@@ -117,7 +117,7 @@ fn add_what_matters(
         Action::Rotate(step) => rotation::add_what_goes(page, step, plan, style),
         Action::CloudSync(step) => add_cloud_sync(page, step, inventory, style),
         Action::Upload(step) => {
-            if step.live.is_some() {
+            if step.from.is_empty() {
                 steps::add_left_out(page, inventory);
             }
             cloud::add_upload(page, step);

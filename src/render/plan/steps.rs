@@ -56,7 +56,7 @@ pub(super) fn add_action(
             cloud::add_cloud_sync(page, step, style);
         }
         Action::Upload(step) => {
-            if step.live.is_some() {
+            if step.from.is_empty() {
                 add_left_out(page, inventory);
             }
             cloud::add_upload(page, step);

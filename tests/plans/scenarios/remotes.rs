@@ -47,9 +47,12 @@ pub(super) fn all() -> Vec<Scenario> {
                 }),
         ),
         (
-            "nothing-is-uploaded-where-no-disk-has-a-snapshot",
+            "the-sources-are-uploaded-where-no-disk-has-a-snapshot",
             World::new("2025-01-16T02:00:00+01:00")
                 .add_remote("b2", json!({}), &[])
+                .other("b2", |b2| {
+                    b2.sources = World::new("2025-01-16T02:00:00+01:00").inventory.sources;
+                })
                 .choose(&["b2"], true),
         ),
     ]

@@ -9,6 +9,7 @@ use schema::{
     Digest, StoredPath,
     config::{AbsolutePath, MaxDelete},
     plan::CloudLimits,
+    record::SnapshotRecord,
 };
 
 use super::{Difference, find, io, is_file};
@@ -40,14 +41,13 @@ pub struct Judged {
 /// # Errors
 /// A damaged manifest.
 pub fn compare_with_earlier(
-    new: Reader,
-    reference: Reader,
-    sources: &[AbsolutePath],
-    same_patterns: bool,
+    (record, new): (&SnapshotRecord, Reader),
+    (earlier, reference): (&SnapshotRecord, Reader),
 ) -> Result<Judged> {
+    let sources = record.sources.iter();
     let mut judged = Judged {
-        sources: sources.iter().map(|path| (path.clone(), 0, 0)).collect(),
-        same_patterns,
+        sources: sources.map(|one| (one.path.clone(), 0, 0)).collect(),
+        same_patterns: leaves_out_the_same(earlier, record),
         ..Judged::default()
     };
     let mut reference = Some(Cursor::new(reference));
@@ -85,6 +85,13 @@ pub fn compare_with_earlier(
     let moved = gone.iter().filter(|(digest, _)| come.contains(*digest));
     judged.unchanged += moved.map(|(_, count)| count).sum::<u64>();
     Ok(judged)
+}
+
+/// Whether two snapshots were made by the same rules of what is left out.
+fn leaves_out_the_same(one: &SnapshotRecord, other: &SnapshotRecord) -> bool {
+    one.exclude_patterns == other.exclude_patterns
+        && one.exclude_caches == other.exclude_caches
+        && one.exclude_if_present == other.exclude_if_present
 }
 
 impl Judged {

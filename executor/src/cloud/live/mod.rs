@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Name of the manifest while it is made.
-const NEW: &str = "live.new";
+pub(in crate::cloud) const NEW: &str = "live.new";
 
 /// The sources as they are now.
 pub struct Live {

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use schema::{
     Digest, SnapshotId, amount,
     journal::Outcome,
-    plan::ExpireStep,
+    plan::{DeletePurpose, ExpireStep},
     remote_history::{
         ExpiredSnapshot, FORMAT_VERSION, HistoryMemory, MANIFESTS, OBJECTS, RECORDS, RemoteIntent,
         RemoteTombstone,
@@ -103,6 +103,13 @@ impl HistoryRemote<'_> {
             return Err(self.gives_way(&doing, &other, "uploads", &note));
         }
         self.clear_ended(&known.listing)?;
+        let is_named = step.asked == Some(DeletePurpose::Delete);
+        if let Some(suspect) = self.newest_suspect(&known).filter(|_| !is_named) {
+            return Ok(Outcome::success(format!(
+                "{}: nothing is let go or deleted, because {suspect} there is suspect and nobody accepted it yet",
+                self.remote
+            )));
+        }
         let (goes, stay) = self.still_due(step, &known);
         self.put_tombstones(step, &goes)?;
         let mut memory = self.memory();

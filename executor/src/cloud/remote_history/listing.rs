@@ -37,6 +37,11 @@ impl KnownHistory {
     /// The snapshot that was made last.
     #[must_use]
     pub fn newest(&self) -> Option<&RemoteRecord> {
+        self.newest_of(|_| true)
+    }
+
+    /// The same of those of which something is true.
+    pub(super) fn newest_of(&self, is: impl Fn(&RemoteRecord) -> bool) -> Option<&RemoteRecord> {
         let order = |record: &&RemoteRecord| {
             (
                 record.snapshot.sequence,
@@ -44,7 +49,8 @@ impl KnownHistory {
                 record.snapshot.id,
             )
         };
-        self.records.values().max_by_key(order)
+        let all = self.records.values().filter(|record| is(record));
+        all.max_by_key(order)
     }
 }
 

@@ -15,6 +15,7 @@ mod expire;
 mod fetch;
 mod holes;
 mod index;
+mod judge;
 mod layout;
 mod listing;
 mod lost;

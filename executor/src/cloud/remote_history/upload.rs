@@ -63,6 +63,8 @@ pub struct UploadedHistory {
     pub id: SnapshotId,
     /// Whether that was written by this upload.
     pub is_new: bool,
+    /// What was uploaded, as it is recorded there: live sources are judged by what is there.
+    pub record: SnapshotRecord,
     /// Objects that were put.
     pub objects: u64,
     /// Sum of their sizes, in bytes.
@@ -99,6 +101,10 @@ impl HistoryRemote<'_> {
         if source.live.is_some() {
             // What an attempt before found is not what is there now: it keeps its own name.
             record.id = record.id.first_free(|id| is_taken(&known, id));
+            // It was made after all that is there.
+            let newest = known.newest().map_or(0, |newest| newest.snapshot.sequence);
+            record.sequence = newest.saturating_add(1);
+            self.judge_live(&known, &mut record)?;
         }
         let sealed_digest = source.live.is_none().then_some(record.manifest_digest);
         let damaged: HashSet<Digest> = self
@@ -211,6 +217,7 @@ impl HistoryRemote<'_> {
             outcome,
             id,
             is_new: false,
+            record: record.clone(),
             objects: 0,
             bytes: 0,
         })

@@ -132,6 +132,7 @@ impl Work<'_> {
             outcome,
             id,
             is_new,
+            record: self.record,
             objects: put,
             bytes,
         })

@@ -9,7 +9,6 @@ use schema::{
     SnapshotId,
     cloud::{CURRENT, Withheld},
     config::SyncMode,
-    record::SnapshotRecord,
 };
 
 use super::{
@@ -195,13 +194,9 @@ impl Upload<'_> {
                 None => None,
             };
             let (id, reference) = other.as_ref().map_or((*id, base), |(id, one)| (*id, one));
-            let record = &self.source.record;
-            let sources: Vec<_> = record.sources.iter().map(|one| one.path.clone()).collect();
             let judged = guard::compare_with_earlier(
-                self.manifest()?,
-                reference.reader()?,
-                &sources,
-                leaves_out_the_same(&reference.record, record),
+                (&self.source.record, self.manifest()?),
+                (&reference.record, reference.reader()?),
             )?;
             if let Some(because) = judged.suspicion() {
                 return Ok(Some(withheld(because, Some(id))));
@@ -237,11 +232,4 @@ fn refused_files(base: &Published) -> HashSet<String> {
         .filter_map(|one| one.path.strip_prefix('/'))
         .map(str::to_owned)
         .collect()
-}
-
-/// Whether two snapshots were made by the same rules of what is left out.
-fn leaves_out_the_same(one: &SnapshotRecord, other: &SnapshotRecord) -> bool {
-    one.exclude_patterns == other.exclude_patterns
-        && one.exclude_caches == other.exclude_caches
-        && one.exclude_if_present == other.exclude_if_present
 }

@@ -71,7 +71,7 @@ fn plan_of(config: &Config, inventory: &Inventory, approve: bool) -> Plan {
         approve_deletions: approve,
         ..Options::default()
     };
-    let remote = RemoteFacts::supposed(config.remote_options(&name).unwrap(), Vec::new());
+    let remote = RemoteFacts::supposed(config.remote_options(&name).unwrap(), Vec::new(), true);
     crate::pipeline::plan_view(&view, inventory, &options, Some(&remote))
 }
 
@@ -120,6 +120,24 @@ fn what_the_rules_do_not_keep_is_let_go_after_the_upload() {
     // Nothing to let go is no step.
     let plan = plan_with(&config, &days_of_march(6..=8), &[], NOW, false);
     assert!(expiry(&plan).is_none());
+}
+
+#[test]
+fn what_is_suspect_there_holds_all_deletions_back_until_somebody_accepts_it() {
+    let config = config(&json!({}));
+    let mut content = days_of_march(5..=9);
+    content.expired = vec![ExpiredSnapshot {
+        id: "2025-03-01_02-00-00".parse().unwrap(),
+        seen: ["2025-03-01", "2025-03-02", "2025-03-03"].map(at).to_vec(),
+    }];
+    let runs = ["2025-03-08", "2025-03-09"];
+    let newest = content.snapshots.last_mut().unwrap();
+    newest.record.suspect = vec!["half of it is gone".to_owned()];
+    assert!(expiry(&plan_with(&config, &content, &runs, NOW, true)).is_none());
+    content.snapshots.last_mut().unwrap().marks.accepted = true;
+    let plan = plan_with(&config, &content, &runs, NOW, true);
+    assert_eq!(goes(&plan), ["05", "06"]);
+    assert_eq!(expiry(&plan).unwrap().sweep.len(), 1);
 }
 
 #[test]
