@@ -123,6 +123,6 @@ fn supposed_remote(
             ..(*found).clone()
         });
     }
-    let knows_sources = found.is_some_and(|found| found.live.is_some());
+    let knows_sources = chain.steps.iter().any(|step| step.action.live().is_some());
     Some(RemoteFacts::supposed(options, from, knows_sources))
 }
