@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, VICTIM, nights},
+    damage_table::has_turn,
     lab::{
         Lab, PROGRAM, can_trace, contents_below, entry_names, finding_codes, id_of, run_command,
         skip,
@@ -135,6 +136,7 @@ fn a_disk_that_fails_while_it_is_tried_out_is_not_taken_for_a_poor_one() {
     if !can_trace() {
         return skip("a_disk_that_fails_while_it_is_tried_out: no strace here");
     }
+    let mut offered = 0;
     for (calls, nth) in [
         ("readlinkat,readlink", 1..7),
         ("symlinkat", 1..4),
@@ -146,7 +148,13 @@ fn a_disk_that_fails_while_it_is_tried_out_is_not_taken_for_a_poor_one() {
         ("utimensat", 1..3),
     ] {
         for error in ["EIO", "ENOSPC", "EMFILE"] {
+            // Another call of the same name with each error.
+            offered += 1;
             for nth in nth.clone() {
+                offered += 1;
+                if !has_turn(offered) {
+                    continue;
+                }
                 let lab = Lab::new();
                 symlink("letter.txt", lab.path("home/ann/link")).unwrap();
                 let mut strace = lab.bare("strace");

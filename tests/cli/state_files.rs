@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     damage::{FIRST, FOURTH, SECOND, THIRD, nights},
+    damage_table::in_turn,
     lab::{Lab, entry_names, finding_codes, id_of},
     manifests::FAULTS,
 };
@@ -48,47 +49,45 @@ fn set_aside(lab: &Lab, file: &str) -> usize {
 
 #[test]
 fn a_damaged_file_is_told_set_aside_and_made_anew() {
-    for file in [
+    for (file, (fault, act)) in in_turn(&[
         "verified.json",
         "sealed.json",
         "destinations.json",
         "health.json",
         "deferrals.json",
         "told-error.json",
-    ] {
-        for (fault, act) in FAULTS {
-            let lab = with(file);
-            let path = lab.path("state").join(file);
-            if fault == "flipped" {
-                fs::write(&path, b"\xff\xfe{").unwrap();
-            } else {
-                act(&path);
-            }
-            let gone = fault == "missing";
-            for verb in ["list", "status", "plan", "find letter"] {
-                let arguments: Vec<&str> = verb.split(' ').collect();
-                let arguments = match verb {
-                    "find letter" => arguments,
-                    _ => [arguments.as_slice(), &["--now", THIRD]].concat(),
-                };
-                lab.run(&arguments).expect(0);
-            }
-            let health = lab.at(THIRD, &["health"]);
-            assert!([0, 3].contains(&health.code), "{file} {fault}: {health}");
-            let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
-            let told = finding_codes(&plan["findings"]).contains(&"state-file-damaged");
-            // The health check above writes its own file anew.
-            if !["health.json", "verified.json", "sealed.json"].contains(&file) {
-                assert_eq!(told, !gone, "{file} {fault}");
-            }
-            let report = lab.backup(THIRD);
-            assert_eq!(report["result"], "success", "{file} {fault}");
-            assert_eq!(set_aside(&lab, file), usize::from(!gone), "{file} {fault}");
-            lab.backup(FOURTH);
-            lab.run(&["verify", "--all"]).expect(0);
-            let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0).json();
-            assert!(!finding_codes(&plan["findings"]).contains(&"state-file-damaged"));
+    ]) {
+        let lab = with(file);
+        let path = lab.path("state").join(file);
+        if fault == "flipped" {
+            fs::write(&path, b"\xff\xfe{").unwrap();
+        } else {
+            act(&path);
         }
+        let gone = fault == "missing";
+        for verb in ["list", "status", "plan", "find letter"] {
+            let arguments: Vec<&str> = verb.split(' ').collect();
+            let arguments = match verb {
+                "find letter" => arguments,
+                _ => [arguments.as_slice(), &["--now", THIRD]].concat(),
+            };
+            lab.run(&arguments).expect(0);
+        }
+        let health = lab.at(THIRD, &["health"]);
+        assert!([0, 3].contains(&health.code), "{file} {fault}: {health}");
+        let plan = lab.at(THIRD, &["plan", "--json"]).expect(0).json();
+        let told = finding_codes(&plan["findings"]).contains(&"state-file-damaged");
+        // The health check above writes its own file anew.
+        if !["health.json", "verified.json", "sealed.json"].contains(&file) {
+            assert_eq!(told, !gone, "{file} {fault}");
+        }
+        let report = lab.backup(THIRD);
+        assert_eq!(report["result"], "success", "{file} {fault}");
+        assert_eq!(set_aside(&lab, file), usize::from(!gone), "{file} {fault}");
+        lab.backup(FOURTH);
+        lab.run(&["verify", "--all"]).expect(0);
+        let plan = lab.at(FOURTH, &["plan", "--json"]).expect(0).json();
+        assert!(!finding_codes(&plan["findings"]).contains(&"state-file-damaged"));
     }
 }
 
@@ -123,26 +122,24 @@ fn without_the_list_of_known_disks_another_disk_is_still_refused() {
 
 #[test]
 fn an_unfinished_run_that_cannot_be_read_is_planned_anew() {
-    for file in [
+    for (file, (fault, act)) in in_turn(&[
         "plan.json",
         "journal.jsonl",
         "config.json",
         "inventory.json",
-    ] {
-        for (fault, act) in FAULTS {
-            let lab = nights(&[FIRST]);
-            lab.at(SECOND, &["apply"]).expect(0);
-            let run = lab.runs().pop().unwrap();
-            let folder = lab.path(format!("state/runs/{run}"));
-            fs::remove_file(folder.join("report.json")).unwrap();
-            act(&folder.join(file));
-            lab.at(SECOND, &["status"]).expect(0);
-            let later = "2025-03-06T04:00:00+01:00";
-            let ran = lab.at(later, &["apply"]);
-            assert_eq!(ran.code, 0, "{file} {fault}: {ran}");
-            lab.backup(THIRD);
-            assert!(lab.ids().contains(&id_of(THIRD)), "{file} {fault}");
-        }
+    ]) {
+        let lab = nights(&[FIRST]);
+        lab.at(SECOND, &["apply"]).expect(0);
+        let run = lab.runs().pop().unwrap();
+        let folder = lab.path(format!("state/runs/{run}"));
+        fs::remove_file(folder.join("report.json")).unwrap();
+        act(&folder.join(file));
+        lab.at(SECOND, &["status"]).expect(0);
+        let later = "2025-03-06T04:00:00+01:00";
+        let ran = lab.at(later, &["apply"]);
+        assert_eq!(ran.code, 0, "{file} {fault}: {ran}");
+        lab.backup(THIRD);
+        assert!(lab.ids().contains(&id_of(THIRD)), "{file} {fault}");
     }
 }
 

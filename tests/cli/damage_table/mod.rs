@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use self::table::has_turn;
 use self::table::{Table, mode, night};
 use crate::{
     lab::{entry_names, id_of},
@@ -63,6 +64,18 @@ fn of_run(table: &Table) -> Vec<String> {
 
 fn records(day: u32, file: &str) -> String {
     format!("mnt/atlas/.backup/snapshots/{}/{file}", id_of(&night(day)))
+}
+
+/// Each of these files with the faults that have their turn.
+pub(crate) fn in_turn<'a>(files: &'a [&str]) -> impl Iterator<Item = (&'a str, Fault)> {
+    // One place more for each file, as there are nine faults.
+    let place = |file: usize, fault: usize| file * (FAULTS.len() + 1) + fault;
+    files.iter().enumerate().flat_map(move |(at, file)| {
+        let faults = FAULTS.into_iter().enumerate();
+        faults
+            .filter(move |(number, _)| has_turn(place(at, *number)))
+            .map(move |(_, fault)| (*file, fault))
+    })
 }
 
 /// Faults of files; a flipped byte that leaves a file what it was is none.

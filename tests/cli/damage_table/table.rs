@@ -43,6 +43,11 @@ fn all_of_them() -> bool {
     std::env::var("KILLS").is_ok_and(|kills| kills.parse::<u32>().unwrap() >= 200)
 }
 
+/// Whether what is offered at this place has its turn.
+pub(crate) fn has_turn(offered: usize) -> bool {
+    all_of_them() || offered.is_multiple_of(THIRD)
+}
+
 /// What shows and changes nothing, and what a verb is called with; `NOW` is the night after.
 const VERBS: [&str; 11] = [
     "plan --now NOW",
@@ -71,7 +76,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(engine: bool, user: bool) -> Self {
-        let mut lab = Lab::short();
+        let mut lab = Lab::new();
         lab.set("local.useRsync", engine);
         lab.set("local.keepLast", 3);
         fs::create_dir(lab.path("user")).unwrap();
@@ -203,7 +208,7 @@ impl Table {
     /// One fault, and all that follows.
     pub(super) fn meets(&mut self, at: &str, (fault, act): Fault) {
         self.offered += 1;
-        if !all_of_them() && !self.offered.is_multiple_of(THIRD) {
+        if !has_turn(self.offered) {
             return;
         }
         let what = format!("{at}, {fault}");
