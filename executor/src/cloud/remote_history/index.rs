@@ -69,8 +69,13 @@ impl KnownObject {
 
 /// The parts of all digests, by their first byte, of which each is in memory where there are so many files.
 pub(super) fn passes(files: u64) -> Vec<RangeInclusive<u8>> {
+    parts_of_all(files, AT_ONCE)
+}
+
+/// All digests by their first byte, in as few parts as have about so many each.
+pub(super) fn parts_of_all(files: u64, at_once: u64) -> Vec<RangeInclusive<u8>> {
     let mut parts = 1_u16;
-    while parts < 256 && files / u64::from(parts) > AT_ONCE {
+    while parts < 256 && files / u64::from(parts) > at_once {
         parts *= 2;
     }
     let each = 256 / parts;
@@ -115,6 +120,8 @@ fn key_of<'a>(records: impl Iterator<Item = &'a RemoteRecord>) -> Digest {
 pub(super) struct ObjectIndex {
     from: BufReader<File>,
     key: Digest,
+    /// How many objects it has.
+    count: u64,
     next: Option<KnownObject>,
 }
 
@@ -136,8 +143,14 @@ impl ObjectIndex {
         Some(Self {
             from,
             key: Digest(key),
+            count: entries / ENTRY as u64,
             next,
         })
+    }
+
+    /// How many objects it has.
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
     /// The next object, if its digest is in this part; those before the part are passed.

@@ -19,7 +19,7 @@ use schema::{
 
 use super::{
     HistoryRemote, KnownHistory,
-    index::KnownObject,
+    index::{KnownObject, parts_of_all},
     layout::{object_file, object_of},
 };
 use crate::{
@@ -35,8 +35,8 @@ use crate::{
     sys::{Dir, Kind},
 };
 
-/// Folders of `objects` that are listed at once: a sixteenth of all objects.
-const FOLDERS: u8 = 16;
+/// Objects that are listed at once, about.
+const OBJECTS_AT_ONCE: u64 = 1 << 16;
 /// Objects that are downloaded at once, and their bytes.
 const FILES: usize = 2000;
 const BYTES: u64 = 1 << 30;
@@ -150,12 +150,13 @@ pub(super) fn range_of(share: Share) -> RangeInclusive<u16> {
     place(first(part - 1))..=place(last.max(first(part - 1)))
 }
 
-/// The folders of these places, as many as are listed at once.
-fn parts_of(range: &RangeInclusive<u16>) -> Vec<RangeInclusive<u8>> {
+/// The folders of these places among so many objects, as many as are listed at once.
+fn parts_of(range: &RangeInclusive<u16>, objects: u64) -> Vec<RangeInclusive<u8>> {
     let (first, last) = (range.start().to_be_bytes()[0], range.end().to_be_bytes()[0]);
-    let starts = (first..=last).step_by(usize::from(FOLDERS));
-    starts
-        .map(|start| start..=last.min(start.saturating_add(FOLDERS - 1)))
+    let parts = parts_of_all(objects, OBJECTS_AT_ONCE).into_iter();
+    parts
+        .map(|part| first.max(*part.start())..=last.min(*part.end()))
+        .filter(|part| !part.is_empty())
         .collect()
 }
 
@@ -218,7 +219,7 @@ impl<'a> Comparison<'a> {
         let remote = self.remote;
         let mut index = remote.object_index(&known.records)?;
         let unread = |error| remote.io("read", "objects.idx", error);
-        for part in parts_of(range) {
+        for part in parts_of(range, index.count()) {
             let there = self.list(&part)?;
             while let Some(object) = index.next_in(&part).map_err(unread)? {
                 remote.rclone.context.stop.check()?;
@@ -235,9 +236,13 @@ impl<'a> Comparison<'a> {
     fn list(&self, part: &RangeInclusive<u8>) -> Result<HashMap<Digest, ObjectThere>> {
         let folders: Vec<String> = part.clone().map(|first| format!("{first:02x}")).collect();
         let filter = format!("/{{{}}}/**", folders.join(","));
+        let filter = match part.len() {
+            256 => &[][..],
+            _ => &["--include", &filter],
+        };
         let (remote, objects) = (self.remote, self.remote.objects());
         let mut there: HashMap<Digest, ObjectThere> = HashMap::new();
-        let options = ["-R", "--files-only", "--include", &filter];
+        let options = [&["-R", "--files-only"], filter].concat();
         published::list_remote(
             remote.rclone,
             remote.cache,
@@ -256,9 +261,8 @@ impl<'a> Comparison<'a> {
             },
         )?;
         if let Some(hashing) = self.hashing {
-            let options = ["--include", &filter];
             let hashes =
-                hashes::list_hashes_of(remote.rclone, remote.cache, &objects, hashing, &options)?;
+                hashes::list_hashes_of(remote.rclone, remote.cache, &objects, hashing, filter)?;
             for (name, hash) in hashes {
                 if let Some(object) = object_of(&name).and_then(|digest| there.get_mut(&digest)) {
                     object.hash = Some(hash);
@@ -413,9 +417,19 @@ mod tests {
 
     #[test]
     fn the_folders_of_a_range_are_listed_in_parts() {
-        let all: Vec<u8> = parts_of(&(0..=u16::MAX)).into_iter().flatten().collect();
+        let all: Vec<u8> = parts_of(&(0..=u16::MAX), 1 << 20)
+            .into_iter()
+            .flatten()
+            .collect();
         assert_eq!(all, (0..=255).collect::<Vec<u8>>());
-        assert_eq!(parts_of(&(0x0180..=0x0210)), [1..=2]);
-        assert_eq!(parts_of(&(0xfe00..=0xffff)), [0xfe..=0xff]);
+        assert_eq!(parts_of(&(0..=u16::MAX), 1 << 20).len(), 16);
+        assert_eq!(
+            parts_of(&(0x0180..=0x1210), 1 << 20),
+            [1..=0xf, 0x10..=0x12]
+        );
+        // A few are listed with one request, and very many by each folder.
+        assert_eq!(parts_of(&(0..=u16::MAX), 60_000), [0..=255]);
+        assert_eq!(parts_of(&(0xfe00..=0xffff), 60_000), [0xfe..=0xff]);
+        assert_eq!(parts_of(&(0..=u16::MAX), u64::MAX).len(), 256);
     }
 }
