@@ -32,7 +32,7 @@ pub(crate) struct RemoteFacts {
     pub(crate) options: RemoteOptions,
     /// The disks that are there and have, or get, a snapshot; in the order in which they are asked.
     pub(crate) from: Vec<UploadFeed>,
-    /// Disks with the same sources that are not there.
+    /// Disks with the same sources that are not there, or in whose place another one is.
     away: Vec<DestinationName>,
     /// Disks with the same sources that are there and have nothing to give, each with the reason.
     unfit: Vec<(DestinationName, String)>,
@@ -79,8 +79,8 @@ pub fn feeds_of(config: &Config, remote: &DestinationName) -> Vec<DestinationNam
 }
 
 /// Whether a mirror gets the live sources, by what was found of the disks: none that has the same sources is
-/// there, or makes or has what it does not have already. `copies` is what is remembered of it, and `wanted`
-/// says which of the disks get a snapshot in this run.
+/// there (another one may be in its place), or makes or has what it does not have already. `copies` is what is
+/// remembered of it, and `wanted` says which of the disks get a snapshot in this run.
 #[must_use]
 pub fn mirrors_live(
     config: &Config,
@@ -90,14 +90,16 @@ pub fn mirrors_live(
 ) -> bool {
     let now = inventory.taken_at;
     feeds_of(config, remote).iter().all(|feed| {
-        let Some((found, view)) = inventory.view(feed).destination.zip(config.view(feed)) else {
+        let own = inventory.view(feed);
+        let Some(view) = config.view(feed) else {
             return true;
         };
         let is_behind = || {
-            let last = crate::choose_reference(&found, now);
+            let found = own.destination.as_ref();
+            let last = found.and_then(|found| crate::choose_reference(found, now));
             !wanted.has(feed) && last.is_some_and(|last| has_newer(copies, last.record.id, now))
         };
-        destination_absence(&view, &found).is_some() || is_behind()
+        is_away(&view, &own) || is_behind()
     })
 }
 
@@ -146,6 +148,24 @@ fn has_newer(copies: &CloudMemory, last: SnapshotId, now: DateTime<FixedOffset>)
     let newest = copies.last.as_ref().map(|newest| newest.id);
     let now = SnapshotId::from_local(now.naive_local());
     newest.is_some_and(|newest| newest >= after && newest <= now)
+}
+
+/// Whether a disk is not there, or another one is in its place.
+fn is_away(view: &Config, inventory: &Inventory) -> bool {
+    let inventory = &crate::pipeline::sorted(inventory);
+    let options = Options::default();
+    let facts = Facts::new(view, inventory, &options);
+    let Some(found) = facts.destination else {
+        return true;
+    };
+    let mut findings = Vec::new();
+    check_destination(&facts, found, &mut findings);
+    destination_absence(view, found).is_some() || findings.iter().any(is_of_another)
+}
+
+/// Whether a finding says that another disk is in the place of one.
+fn is_of_another(finding: &Finding) -> bool {
+    [code::DESTINATION_UNKNOWN, code::WRONG_FILE_SYSTEM].contains(&finding.code.as_str())
 }
 
 /// Whether what is backed up is the same.
@@ -208,6 +228,10 @@ impl RemoteFacts {
         };
         let mut refusals = Vec::new();
         check_destination(&facts, found, &mut refusals);
+        if refusals.iter().any(is_of_another) {
+            self.away.push(name);
+            return;
+        }
         refusals.retain(|one| one.code != code::DESTINATION_READ_ONLY);
         let twice = plan.iter().flat_map(|plan| &plan.findings);
         refusals.extend(

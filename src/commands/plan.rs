@@ -85,7 +85,7 @@ fn plan_and_show(arguments: &Plan, engine: &Engine, settings: &Settings, out: &O
     }
     let code = exit::code_of_plan(&plan);
     if let (Some(path), Some(place)) = (&arguments.out, place) {
-        if code != exit::DONE {
+        if code != exit::DONE && !plan.serves_any() {
             out.print_message("error: a plan that is refused is not saved");
             return Ok(code);
         }

@@ -344,6 +344,27 @@ fn the_nearest_that_has_it_is_taken_and_told() {
 }
 
 #[test]
+fn another_disk_in_the_place_of_one_holds_no_remote_up() {
+    let Some(lab) = lab("another_disk_in_the_place") else {
+        return;
+    };
+    back_up(&lab, FIRST);
+    // As if it were that of somebody else.
+    let record = lab.stored(".backup/destination.json");
+    let mut other: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    other["id"] = json!("0123456789abcdef0123456789abcdef");
+    fs::write(&record, other.to_string()).unwrap();
+    lab.write("home/ann/letter.txt", "dear both\n");
+    let report = lab.at(SECOND, &["apply", "--json"]).expect(3).json();
+    assert_eq!(report["destinations"]["local"]["result"], "refused");
+    assert_eq!(report["destinations"]["b2"]["result"], "success");
+    let (letter, out) = (lab.text("home/ann/letter.txt"), lab.text("out"));
+    let restore = ["restore", "--destination", "b2", "latest", &letter, &out];
+    lab.run(&restore).expect(0);
+    assert_eq!(fs::read_to_string(lab.path("out")).unwrap(), "dear both\n");
+}
+
+#[test]
 fn what_is_for_disks_is_refused_on_a_remote() {
     let Some(lab) = lab("what_is_for_disks") else {
         return;

@@ -184,6 +184,18 @@ impl Plan {
         }
     }
 
+    /// Whether anything is backed up though it may be held up for other destinations.
+    #[must_use]
+    pub fn serves_any(&self) -> bool {
+        self.taking_part().into_iter().any(|of| {
+            let gravest = match of {
+                Some(name) => self.gravest_of(&name),
+                None => self.severity(),
+            };
+            gravest < Some(Severity::Deferral)
+        })
+    }
+
     /// The names of the destinations that the plan has steps or findings for, in the order of their steps;
     /// `None` is the base, of `local` and `cloud`.
     #[must_use]

@@ -159,6 +159,37 @@ fn a_saved_plan_is_for_all_of_them() {
 }
 
 #[test]
+fn a_plan_that_serves_some_of_them_can_be_saved() {
+    let mut lab = lab();
+    lab.set("destinations.usb.ifAbsent", "defer");
+    lab.at(FIRST, &["apply"]).expect(0);
+    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
+    lab.write("home/ann/new.txt", "new\n");
+    lab.at(SECOND, &["plan", "--out", &lab.text("plan.json")])
+        .expect(75);
+    let later = "2025-03-06T02:10:00+01:00";
+    let report = lab.at(later, &["apply", &lab.text("plan.json"), "--json"]);
+    let all = [
+        ("local", "success"),
+        ("nas", "success"),
+        ("usb", "deferred"),
+    ];
+    assert_eq!(ends(&report.expect(75).json()), all);
+    is_stored(&lab, "nas");
+    // One that comes meanwhile was not agreed to, and a plan that serves nobody is none.
+    lab.at(THIRD, &["plan", "--out", &lab.text("other.json")])
+        .expect(75);
+    fs::rename(lab.path("away"), lab.path("usb")).unwrap();
+    lab.at(THIRD, &["apply", &lab.text("other.json")])
+        .expect(4)
+        .says("stale");
+    fs::rename(lab.path("usb"), lab.path("away")).unwrap();
+    let only = ["plan", "--only", "usb", "--out", &lab.text("none.json")];
+    lab.at(THIRD, &only).expect(75);
+    assert!(!lab.path("none.json").exists());
+}
+
+#[test]
 fn status_list_and_health_name_each() {
     let lab = lab();
     lab.at(FIRST, &["apply"]).expect(0);
