@@ -370,13 +370,7 @@ fn what_is_for_disks_is_refused_on_a_remote() {
         return;
     };
     back_up(&lab, FIRST);
-    for verb in [
-        &["prune", "--yes"][..],
-        &["delete", "--yes", "latest"],
-        &["adopt", "--yes"],
-        &["init"],
-        &["view", "--remove"],
-    ] {
+    for verb in [&["adopt", "--yes"][..], &["init"], &["view", "--remove"]] {
         let words = [verb, &["--destination", "b2"]].concat();
         lab.run(&words).expect(4).says("b2 is a remote");
     }
