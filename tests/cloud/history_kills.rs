@@ -272,7 +272,8 @@ impl Swept {
         );
         let each_once = second.values().all(|count| *count == 1);
         assert!(each_once, "{what}: {}", lines(&after));
-        self.check_end(&what);
+        let requests = [lines(&before), lines(&after)].join("\n\n");
+        self.check_end(&format!("{what}: {ran}\n{requests}"));
     }
 }
 

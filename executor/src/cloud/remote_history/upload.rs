@@ -10,7 +10,10 @@ use schema::{
 };
 
 use super::{
-    HistoryRemote, KnownHistory, expire::note_expired, layout::object_of, publish::is_taken,
+    HistoryRemote, KnownHistory,
+    expire::{add_note_stays, note_expired},
+    layout::object_of,
+    publish::is_taken,
     work::Work,
 };
 use crate::{
@@ -115,7 +118,7 @@ impl HistoryRemote<'_> {
             .collect();
         let standing = standing_of(&known, &record, sealed_digest);
         if standing != Standing::New && damaged.is_empty() {
-            return self.nothing_to_do(standing, &record, &known, memory);
+            return self.nothing_to_do(standing, &record, &known, (memory, options));
         }
         let manifest = source.manifest;
         let carried = carried::write_carried_manifest(
@@ -133,7 +136,7 @@ impl HistoryRemote<'_> {
         if standing == Standing::New {
             self.refuse_taken(&known, record.id)?;
         } else if damaged.is_empty() {
-            return self.nothing_to_do(standing, &record, &known, memory);
+            return self.nothing_to_do(standing, &record, &known, (memory, options));
         }
         let work = Work {
             remote: *self,
@@ -174,7 +177,7 @@ impl HistoryRemote<'_> {
         standing: Standing,
         record: &SnapshotRecord,
         known: &KnownHistory,
-        mut memory: HistoryMemory,
+        (mut memory, options): (HistoryMemory, HistoryOptions),
     ) -> Result<UploadedHistory> {
         let (id, message) = match standing {
             Standing::Same(like) => {
@@ -212,6 +215,12 @@ impl HistoryRemote<'_> {
             })
         });
         let mut outcome = Outcome::success(message);
+        // The note of an upload that ended after its record.
+        let numbers: Vec<u64> = self.own_intents(&known.listing).collect();
+        if !numbers.is_empty() && self.needs_no_note(known)? {
+            self.forget_put()?;
+            add_note_stays(&mut outcome, self.end_intents(&numbers, options.may_delete))?;
+        }
         self.end(known, &mut memory, &mut outcome)?;
         Ok(UploadedHistory {
             outcome,
@@ -221,6 +230,18 @@ impl HistoryRemote<'_> {
             objects: 0,
             bytes: 0,
         })
+    }
+
+    /// Whether all that an upload put that was interrupted is in manifests with a record by now.
+    fn needs_no_note(&self, known: &KnownHistory) -> Result<bool> {
+        let mut index = self.object_index(&known.records)?;
+        for digest in self.read_put()? {
+            let is_there = index.has(digest);
+            if !is_there.map_err(|error| self.io("read", "objects.idx", error))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Remembers what is there, and tells of what is not there any more.
