@@ -195,10 +195,21 @@ impl Listener for Log<'_> {
         ) || line.msg.trim_start().starts_with("Failed to ");
         if is_bad && !line.msg.trim().is_empty() {
             let said = self.credentials.conceal(line.msg.trim());
-            self.complaint(line.object, said);
+            self.complaint(named(&line).to_owned(), said);
         }
         Ok(false)
     }
+}
+
+/// The file that a line is about. Where a transfer came through and could not get its name, versions since 1.63
+/// name what it was called meanwhile (<https://rclone.org/docs/#partial-suffix-string>).
+fn named(line: &Line) -> &str {
+    if !line.msg.starts_with("partial file rename failed") {
+        return &line.object;
+    }
+    let begun = line.object.strip_suffix(".partial");
+    let named = begun.and_then(|begun| begun.rsplit_once('.'));
+    named.map_or(&line.object, |(name, _)| name)
 }
 
 /// A line as rclone meant it. Before its log is set up it writes plain text, with the time first.
@@ -232,6 +243,20 @@ mod tests {
             parse_line("2026/11/25 11:08:46 NOTICE: Config").level,
             "notice"
         );
+    }
+
+    #[test]
+    fn a_transfer_that_cannot_get_its_name_is_told_by_it() {
+        let of = |msg: &str, object: &str| {
+            let line = serde_json::json!({ "level": "error", "msg": msg, "object": object });
+            named(&parse_line(&line.to_string())).to_owned()
+        };
+        let said = "partial file rename failed: can't move object - incompatible remotes";
+        assert_eq!(of(said, "aa/x.1.cd26abba.partial"), "aa/x.1");
+        // What somebody called so is called so.
+        let own = "aa/x.cd26abba.partial";
+        assert_eq!(of("Failed to copy: permission denied", own), own);
+        assert_eq!(of(said, &format!("{own}.12ab34cd.partial")), own);
     }
 
     #[test]
