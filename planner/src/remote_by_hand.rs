@@ -33,20 +33,16 @@ pub fn plan_remote_prune(
     inventory: &Inventory,
     remote: (&DestinationName, RemoteOptions),
 ) -> Result<Plan, Box<Finding>> {
-    may_delete(remote)?;
-    let options = Options::default();
-    let facts = Facts::new(config, inventory, &options);
-    let nothing = RemoteContent::default();
-    let content = content_of(&facts).unwrap_or(&nothing);
-    if let Some(suspect) = suspect_finding(content) {
-        return Err(Box::new(Finding {
-            severity: Severity::Refusal,
-            ..suspect
-        }));
-    }
-    let (expire, sweep) = (all_expired(&facts, content), all_swept(&facts, content));
-    let what = (DeletePurpose::Prune, expire, sweep);
-    Ok(plan_of(&facts, content, what))
+    plan_with(config, inventory, remote, |facts, content| {
+        if let Some(suspect) = suspect_finding(content) {
+            return Err(Box::new(Finding {
+                severity: Severity::Refusal,
+                ..suspect
+            }));
+        }
+        let (expire, sweep) = (all_expired(facts, content), all_swept(facts, content));
+        Ok((DeletePurpose::Prune, expire, sweep))
+    })
 }
 
 /// A plan that lets these snapshots go.
@@ -59,25 +55,40 @@ pub fn plan_remote_deletion(
     remote: (&DestinationName, RemoteOptions),
     ids: &[SnapshotId],
 ) -> Result<Plan, Box<Finding>> {
+    plan_with(config, inventory, remote, |facts, content| {
+        let found: Vec<Candidate> = content.snapshots.iter().map(facts::candidate).collect();
+        let good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
+        check_what_stays(good, &content.snapshots, &found, ids)?;
+        if let Some(last) = last_made(content).filter(|last| ids.contains(last)) {
+            let message = format!("snapshot {last} stays: it was made last of all that are there");
+            let hint = "make a new one first with `backup now`";
+            return Err(Box::new(refusal(code::SNAPSHOT_STAYS, message).hint(hint)));
+        }
+        let named = ids
+            .iter()
+            .filter(|id| found.iter().any(|one| one.id == **id));
+        let expire = named.map(|id| expiry_of(content, *id, ExpireReason::ByHand));
+        Ok((DeletePurpose::Delete, expire.collect(), Vec::new()))
+    })
+}
+
+/// What is let go and what is taken away, and for what a person asks it.
+type Going = (DeletePurpose, Vec<RemoteExpiry>, Vec<RemoteSweep>);
+
+/// A plan of what is decided by what is known of the remote.
+fn plan_with(
+    config: &Config,
+    inventory: &Inventory,
+    remote: (&DestinationName, RemoteOptions),
+    decide: impl FnOnce(&Facts<'_>, &RemoteContent) -> Result<Going, Box<Finding>>,
+) -> Result<Plan, Box<Finding>> {
     may_delete(remote)?;
     let options = Options::default();
     let facts = Facts::new(config, inventory, &options);
     let nothing = RemoteContent::default();
     let content = content_of(&facts).unwrap_or(&nothing);
-    let found: Vec<Candidate> = content.snapshots.iter().map(facts::candidate).collect();
-    let good = retention::newest_good(&found, facts.now).map(|newest| newest.id);
-    check_what_stays(good, &content.snapshots, &found, ids)?;
-    if let Some(last) = last_made(content).filter(|last| ids.contains(last)) {
-        let message = format!("snapshot {last} stays: it was made last of all that are there");
-        let hint = "make a new one first with `backup now`";
-        return Err(Box::new(refusal(code::SNAPSHOT_STAYS, message).hint(hint)));
-    }
-    let named = ids
-        .iter()
-        .filter(|id| found.iter().any(|one| one.id == **id));
-    let expire = named.map(|id| expiry_of(content, *id, ExpireReason::ByHand));
-    let what = (DeletePurpose::Delete, expire.collect(), Vec::new());
-    Ok(plan_of(&facts, content, what))
+    let going = decide(&facts, content)?;
+    Ok(plan_of(&facts, content, going))
 }
 
 fn may_delete((name, options): (&DestinationName, RemoteOptions)) -> Result<(), Box<Finding>> {
@@ -93,11 +104,7 @@ fn may_delete((name, options): (&DestinationName, RemoteOptions)) -> Result<(), 
     )))
 }
 
-fn plan_of(
-    facts: &Facts<'_>,
-    content: &RemoteContent,
-    (purpose, expire, sweep): (DeletePurpose, Vec<RemoteExpiry>, Vec<RemoteSweep>),
-) -> Plan {
+fn plan_of(facts: &Facts<'_>, content: &RemoteContent, (purpose, expire, sweep): Going) -> Plan {
     let kept = content.snapshots.len().saturating_sub(expire.len()) as u64;
     let step = ExpireStep {
         asked: Some(purpose),

@@ -1,10 +1,6 @@
 //! Lets old snapshots go on a remote with history.
 
-use schema::{
-    Plan,
-    journal::Outcome,
-    plan::{DeletePurpose, ExpireStep},
-};
+use schema::{Plan, journal::Outcome, plan::ExpireStep};
 
 use super::remote::with_remote;
 use crate::{error::Result, event::Context, state_dir::StateDir};
@@ -21,11 +17,6 @@ pub fn run_expire_step(
     context: Context<'_>,
 ) -> Result<Outcome> {
     with_remote(state, name, (&step.call, 0), context, |remote| {
-        let outcome = remote.expire(step)?;
-        // Who names some says nothing of what is due besides.
-        if step.withheld.is_empty() && step.asked != Some(DeletePurpose::Delete) {
-            remote.settle(plan.created_at)?;
-        }
-        Ok(outcome)
+        remote.expire(step, plan.created_at)
     })
 }

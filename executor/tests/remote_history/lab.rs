@@ -255,7 +255,8 @@ impl Lab {
                 })
                 .collect(),
         };
-        self.with(|remote| remote.expire(&step))
+        let planned_at = id(9).local().and_utc().fixed_offset();
+        self.with(|remote| remote.expire(&step, planned_at))
     }
 
     pub(crate) fn known(&self) -> KnownHistory {

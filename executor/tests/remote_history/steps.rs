@@ -292,8 +292,10 @@ fn live_sources_that_look_damaged_go_up_as_suspect_and_nothing_is_let_go() {
     let like = format!("is suspect as {} is", suspect.id);
     assert!(outcome.message.contains(&like), "{}", outcome.message);
     let expire = || lab.expire_these(&[first.id], &[]).unwrap().message;
+    let settled_at = || lab.with(|remote| remote.memory().settled_at);
     let said = expire();
     assert!(said.contains("nothing is let go"), "{said}");
+    assert!(settled_at().is_none());
     // Once a person has looked, it is what later ones are judged by.
     let newest = outcome.sealed.unwrap().id;
     for id in [suspect.id, newest] {
@@ -309,6 +311,7 @@ fn live_sources_that_look_damaged_go_up_as_suspect_and_nothing_is_let_go() {
     }
     let said = expire();
     assert!(said.contains("1 snapshot is let go"), "{said}");
+    assert!(settled_at().is_some());
     fs::write(source.join("newer"), "newer\n").unwrap();
     let outcome = run(&lab, &live, &[]);
     assert_eq!(outcome.status, Status::Succeeded, "{outcome:?}");

@@ -37,7 +37,7 @@ pub struct UploadStep {
     /// Where the snapshot comes from: the first of these that is there and has a good one of this run,
     /// else the first that has an earlier one.
     pub from: Vec<UploadFeed>,
-    /// The live sources, which are copied where none of these serves.
+    /// The live sources, which are copied where none of these has a new snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveSources>,
     /// The name that live sources get.

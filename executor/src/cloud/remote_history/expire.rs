@@ -11,6 +11,7 @@
 
 use std::{collections::BTreeSet, io::Write as _};
 
+use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
 use schema::{
     Digest, SnapshotId, amount,
@@ -59,12 +60,12 @@ struct Swept {
 }
 
 impl HistoryRemote<'_> {
-    /// Does what a step says, as far as it still holds: what is pinned meanwhile stays.
+    /// Does what a step says that was planned then, as far as it still holds: what is pinned meanwhile stays.
     ///
     /// # Errors
     /// An interruption; refused where the copies are another machine's; or a failure, after which the next
     /// run goes on.
-    pub fn expire(&self, step: &ExpireStep) -> Result<Outcome> {
+    pub fn expire(&self, step: &ExpireStep, planned_at: DateTime<FixedOffset>) -> Result<Outcome> {
         let Some(machine) = owner::this_machine() else {
             return Err(Error::refused(format!(
                 "nothing is let go at {}: this machine has no id, so others could not see that it is at work there",
@@ -76,7 +77,7 @@ impl HistoryRemote<'_> {
             return Ok(Outcome::success(withheld(step)));
         }
         self.say_expiry(&machine)?;
-        let done = self.expire_now(step, &machine);
+        let done = self.expire_now(step, planned_at, &machine);
         // Whoever is killed before says so until the next run, or for a week.
         let ended = self.remove_note(&intent_file(&machine));
         let mut outcome = done?;
@@ -84,7 +85,12 @@ impl HistoryRemote<'_> {
         Ok(outcome)
     }
 
-    fn expire_now(&self, step: &ExpireStep, machine: &str) -> Result<Outcome> {
+    fn expire_now(
+        &self,
+        step: &ExpireStep,
+        planned_at: DateTime<FixedOffset>,
+        machine: &str,
+    ) -> Result<Outcome> {
         let known = self.refresh()?;
         match owner::claim_of(&known.listing.owners, Some(machine)) {
             Claim::Ours | Claim::Free => {}
@@ -159,6 +165,10 @@ impl HistoryRemote<'_> {
         memory
             .known
             .retain(|id| known.records.contains_key(id) && !goes.contains(id));
+        // Who names some says nothing of what is due besides.
+        if step.withheld.is_empty() && !is_named {
+            memory.settled_at = Some(planned_at);
+        }
         self.remember(&memory)?;
         self.forget_but(
             &|id| known.records.contains_key(&id) && !goes.contains(&id),
@@ -450,7 +460,7 @@ pub(super) fn note_expired(
     memory: &mut HistoryMemory,
     listing: &RemoteListing,
     goes: &BTreeSet<SnapshotId>,
-    now: chrono::DateTime<chrono::FixedOffset>,
+    now: DateTime<FixedOffset>,
 ) {
     let all: BTreeSet<SnapshotId> = listing.expired.union(goes).copied().collect();
     memory.expired.retain(|one| all.contains(&one.id));
@@ -461,8 +471,7 @@ pub(super) fn note_expired(
         }
     }
     for one in &mut memory.expired {
-        let is_new =
-            |at: &chrono::DateTime<chrono::FixedOffset>| at.date_naive() != now.date_naive();
+        let is_new = |at: &DateTime<FixedOffset>| at.date_naive() != now.date_naive();
         if one.seen.len() < SEEN && one.seen.iter().all(is_new) {
             one.seen.push(now);
         }
