@@ -193,12 +193,25 @@ pub struct HistoryUpload {
     /// Digest of the manifest that was sealed on the disk; none for live sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_digest: Option<Digest>,
-    /// Objects that were put.
-    pub objects: u64,
-    /// Sum of their sizes, in bytes.
-    pub bytes: u64,
     /// Regular files of the snapshot.
     pub files: u64,
+    /// Sum of their sizes, in bytes.
+    pub bytes: u64,
+}
+
+impl HistoryUpload {
+    /// What is remembered of a snapshot that is there.
+    #[must_use]
+    pub fn of(there: &RemoteRecord) -> Self {
+        Self {
+            id: there.snapshot.id,
+            at: there.uploaded_at,
+            manifest_digest: there.snapshot.manifest_digest,
+            sealed_digest: there.sealed_digest,
+            files: there.snapshot.totals.files,
+            bytes: there.snapshot.totals.bytes,
+        }
+    }
 }
 
 impl HistoryMemory {

@@ -12,6 +12,7 @@ use super::{
     amount,
     page::{Page, unbroken},
     report,
+    several::alike,
 };
 use crate::style::Style;
 
@@ -58,18 +59,12 @@ pub(crate) fn health_page(
     format!("{}\n", page.into_string().trim_end())
 }
 
-/// What was found of each of several destinations alike: it is the machine's, and told once.
+/// What was found of each of several destinations alike.
 fn findings_of_all(health: &Health, base: Option<&DestinationName>) -> Vec<Finding> {
     let own = base.map(|_| health).into_iter();
-    let mut each = own.chain(health.destinations.values());
-    let Some(first) = each.next() else {
-        return Vec::new();
-    };
-    let others: Vec<&Health> = each.collect();
-    let is_of_all = |one: &&Finding| {
-        !others.is_empty() && others.iter().all(|other| other.findings.contains(one))
-    };
-    first.findings.iter().filter(is_of_all).cloned().collect()
+    let each = own.chain(health.destinations.values());
+    let found: Vec<&[Finding]> = each.map(|one| one.findings.as_slice()).collect();
+    alike(&found)
 }
 
 /// How many errors and warnings there are, for all destinations together, and of which they are.

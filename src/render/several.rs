@@ -53,7 +53,7 @@ pub(crate) fn plan_page(
     page.into_string()
 }
 
-/// What was noticed of each destination alike: it is the machine's, and told once.
+/// What was noticed of each destination alike.
 fn findings_of_all(plan: &Plan) -> Vec<Finding> {
     let taking_part = plan.taking_part();
     let found: Vec<&[Finding]> = taking_part
@@ -66,6 +66,11 @@ fn findings_of_all(plan: &Plan) -> Vec<Finding> {
                 .map_or(&[][..], |chain| &chain.findings),
         })
         .collect();
+    alike(&found)
+}
+
+/// The findings that each of several destinations has: they are the machine's, and told once.
+pub(super) fn alike(found: &[&[Finding]]) -> Vec<Finding> {
     let Some((first, others)) = found.split_first().filter(|(_, others)| !others.is_empty()) else {
         return Vec::new();
     };

@@ -46,7 +46,7 @@ fn what_a_person_deletes_is_let_go_and_taken_away_days_later() {
     shown
         .says("On b2 (far:Backups/atlas):")
         .says("let go")
-        .says("1 snapshot; what they hold stays there for 2 days")
+        .says("1 snapshot; all of it stays there for 2 days")
         .says("1 file (17 B) that no other snapshot has")
         .says("let 1 snapshot go on the remote");
     let plan: Value = delete(&lab, 2, &["--dry-run", "--json"]).expect(0).json();

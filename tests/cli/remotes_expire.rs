@@ -99,7 +99,7 @@ fn what_the_rules_let_go_is_taken_away_days_later_and_nothing_else() {
     assert_eq!(listed, [id_of(&on(4)), id_of(&on(3)), id_of(&on(2))]);
     let plan = lab.at(&on(5), &["plan"]).expect(0);
     plan.says("let go")
-        .says("1 snapshot; what they hold stays there for 2 days")
+        .says("1 snapshot; all of it stays there for 2 days")
         .says("1 file (17 B) that no other snapshot has");
     let mut swept = None;
     for day in 5..=11 {

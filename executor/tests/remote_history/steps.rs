@@ -210,7 +210,7 @@ fn live_sources_are_uploaded_where_no_disk_serves() {
     let memory = executor::cloud::remote_history::recall_history(&state, &lab.remote).unwrap();
     // What was written just before the first upload is compared once more, and may be a snapshot of its own.
     assert!((2..=3).contains(&memory.known.len()));
-    assert_eq!(memory.last.unwrap().objects, 1);
+    assert_eq!(memory.last.unwrap().files, 5);
 }
 
 /// A step that may upload a folder of many files as it is, and the folder.

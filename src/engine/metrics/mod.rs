@@ -1,5 +1,6 @@
 //! Writing the metrics after a run or a health check. Whatever goes wrong here is a warning.
 
+mod exposition;
 mod text;
 
 use chrono::{DateTime, FixedOffset};

@@ -63,7 +63,7 @@ pub(super) fn add_expiry(page: &mut Page, step: &ExpireStep, is_whole: bool, sty
     let count = step.expire.len();
     if count > 0 {
         let text = format!(
-            "{}; what they hold stays there for {days}",
+            "{}; all of it stays there for {days}",
             amount::plural(count as u64, "snapshot", "snapshots")
         );
         add_verb(page, &style.red("let go"), &text);

@@ -203,17 +203,7 @@ impl HistoryRemote<'_> {
         };
         // A machine that remembers nothing of it knows from now on.
         let there = known.records.get(&id).filter(|_| memory.last.is_none());
-        memory.last = memory.last.or_else(|| {
-            there.map(|there| HistoryUpload {
-                id,
-                at: there.uploaded_at,
-                manifest_digest: there.snapshot.manifest_digest,
-                sealed_digest: there.sealed_digest,
-                objects: 0,
-                bytes: 0,
-                files: there.snapshot.totals.files,
-            })
-        });
+        memory.last = memory.last.or_else(|| there.map(HistoryUpload::of));
         let mut outcome = Outcome::success(message);
         // The note of an upload that ended after its record.
         let numbers: Vec<u64> = self.own_intents(&known.listing).collect();

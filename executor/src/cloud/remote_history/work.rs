@@ -94,15 +94,7 @@ impl Work<'_> {
                 };
                 let record = self.remote.publish(&self.known, what)?;
                 let id = record.snapshot.id;
-                self.memory.last = Some(HistoryUpload {
-                    id,
-                    at: record.uploaded_at,
-                    manifest_digest: record.snapshot.manifest_digest,
-                    sealed_digest: record.sealed_digest,
-                    objects: put,
-                    bytes,
-                    files: record.snapshot.totals.files,
-                });
+                self.memory.last = Some(HistoryUpload::of(&record));
                 let problems = record.not_uploaded.clone();
                 self.known.damaged.retain(|damaged| *damaged != id);
                 self.known.records.insert(id, record);
