@@ -31,6 +31,12 @@ impl Disk {
         disk
     }
 
+    /// Mounts the drive where another one belongs, until that is dropped.
+    pub(crate) fn in_place_of(&self, other: &Self) -> Mounted {
+        assert!(!self.is_mounted() && !other.is_mounted());
+        Mounted::image(&self.image, "noatime", &other.at)
+    }
+
     /// Mounts the drive.
     pub(crate) fn attach(&mut self) {
         if self.mounted.is_none() {
@@ -58,9 +64,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Mounts one over this folder.
-    pub(crate) fn at(folder: &Path) -> Self {
-        let arguments = ["-t", "tmpfs", "-o", "size=400m,mode=755", "tmpfs"];
+    /// Mounts one of this many MiB over this folder.
+    pub(crate) fn at(folder: &Path, mebibytes: u64) -> Self {
+        let options = format!("size={mebibytes}m,mode=755");
+        let arguments = ["-t", "tmpfs", "-o", &options, "tmpfs"];
         Self {
             _mounted: Mounted::new(&arguments, folder),
         }

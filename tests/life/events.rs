@@ -494,6 +494,5 @@ fn full_again(world: &mut World, night: u32) -> bool {
 }
 
 fn newest(world: &World) -> String {
-    let good = world.model.made.iter().filter(|(_, one)| one.counts);
-    good.map(|(id, _)| id.clone()).next_back().unwrap()
+    world.model.newest_good().unwrap().clone()
 }

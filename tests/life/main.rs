@@ -6,7 +6,7 @@
 //! anew. The model knows what every snapshot must hold and which must still be there; what the user
 //! has to do is taken from the program's own messages, counted, and printed at the end.
 //!
-//! `LIFE_SEED` tells another life. It needs root and loop devices, since a disk must be able to fill.
+//! Beside it many disks that take turns (`turns/`). `LIFE_SEED` tells another life. It needs root and loop devices, since a disk must be able to fill.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod events;
 mod home;
 mod model;
 mod night;
+mod turns;
 mod world;
 
 use world::World;

@@ -24,10 +24,17 @@ pub(crate) struct Made {
     pub(crate) counts: bool,
 }
 
-/// All that was ever made and not taken away by the user.
-#[derive(Default)]
+/// All that was ever made on a destination and not taken away by the user, and what its rules keep.
 pub(crate) struct Model {
     pub(crate) made: BTreeMap<String, Made>,
+    keep: (usize, usize, usize),
+    last: usize,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::keeping(KEEP, LAST)
+    }
 }
 
 /// Folders in which snapshots stand.
@@ -40,6 +47,21 @@ pub(crate) const KEEP: (usize, usize, usize) = (7, 4, 6);
 const LAST: usize = 3;
 
 impl Model {
+    /// A destination that keeps so many days, weeks and months, and so many whatever their day.
+    pub(crate) fn keeping(keep: (usize, usize, usize), last: usize) -> Self {
+        Self {
+            made: BTreeMap::new(),
+            keep,
+            last,
+        }
+    }
+
+    /// The newest that counts.
+    pub(crate) fn newest_good(&self) -> Option<&String> {
+        let mut good = self.made.iter().filter(|(_, one)| one.counts);
+        good.next_back().map(|(id, _)| id)
+    }
+
     /// Snapshots that the policy must not have let go: of each of the last days, weeks and months
     /// that have a snapshot, one; and the last three whatever their day.
     pub(crate) fn must_be_there(&self) -> Vec<BTreeSet<&str>> {
@@ -57,13 +79,13 @@ impl Model {
             }
             filled.into_values().rev().take(count).collect::<Vec<_>>()
         };
-        let (daily, weekly, monthly) = KEEP;
+        let (daily, weekly, monthly) = self.keep;
         let mut all = buckets(&|day| day, daily);
         all.extend(buckets(&week, weekly));
         all.extend(buckets(&month, monthly));
         let last = good()
             .rev()
-            .take(LAST)
+            .take(self.last)
             .map(|(id, _)| BTreeSet::from([id.as_str()]));
         all.extend(last);
         all
@@ -72,10 +94,10 @@ impl Model {
     /// Fails if more of these are there than the policy has places, and one for the newest that was
     /// verified: for a night in which nothing is held back.
     pub(crate) fn none_too_many(&self, found: &BTreeMap<String, PathBuf>) {
-        let (daily, weekly, monthly) = KEEP;
+        let (daily, weekly, monthly) = self.keep;
         let all = found.keys().map(|id| &self.made[id]);
         let count = all.filter(|one| one.complete && one.counts).count();
-        let most = daily + weekly + monthly + LAST + 1;
+        let most = daily + weekly + monthly + self.last + 1;
         assert!(count <= most, "{count} and not {most}: {:?}", found.keys());
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Name of the machine.
-const HOST: &str = "atlas";
+pub(crate) const HOST: &str = "atlas";
 
 /// The arguments of the first command of this verb that the program names.
 #[track_caller]
@@ -35,6 +35,7 @@ pub(crate) fn named_command(told: &Ran, verb: &str) -> Vec<String> {
     for word in line[at + start.len()..].split_whitespace() {
         let bare = word.trim_end_matches(['`', ',', '.', ';', ':', ')', '"']);
         let is_argument = bare.starts_with("--")
+            || words.last().is_some_and(|last| last == "--destination")
             || bare.starts_with('/')
             || bare
                 .chars()
@@ -87,7 +88,7 @@ impl Deref for World {
 impl World {
     pub(crate) fn new(rsync: bool, seed: u64) -> Self {
         let folder = TempDir::with_prefix("backup-life.").unwrap();
-        let memory = Memory::at(folder.path());
+        let memory = Memory::at(folder.path(), 400);
         let lab = Lab::new(env!("CARGO_BIN_EXE_backup"), folder, |folder| {
             json!({
                 "version": 1,
