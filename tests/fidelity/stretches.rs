@@ -118,6 +118,12 @@ fn run_history(world: &mut World) -> Vec<Vec<String>> {
     }
     // Where borders are, and so in which segment a change is, follows from the times of the files.
     assert!(shared > 0);
+    // The other name of it was there, and so was its content.
+    let id = test_support::id_of(&day(11));
+    let mut entries = world.manifest(&id).into_iter();
+    let back = entries.find(|entry| entry.path.as_bytes().ends_with(b"50/00"));
+    let stored = back.unwrap().stored;
+    assert!(stored.is_some_and(|by| by.to_string() != id), "{stored:?}");
     world.run(&["verify", "--full", "--all"]).expect(0);
     told
 }
