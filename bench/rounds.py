@@ -129,7 +129,8 @@ class Rounds:
             measure = self.guarded(peer, operation, action)
             if measure is None:
                 continue
-            if before is not None:
+            # What a part of a command asked for cannot be told from what all of it did.
+            if before is not None and measure.processor is not None:
                 measure.requests = self.disks.requests(peer.target) - before
             say(f"  {operation}, {peer.name}: {measure.seconds:.2f} s")
             self.journal.measured(self.section, operation, peer.name, measure)

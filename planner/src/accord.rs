@@ -251,6 +251,7 @@ fn with_state_of_snapshot(wanted: SnapshotStep, found: &SnapshotStep) -> Snapsho
         compare_basis: found.compare_basis,
         home: found.home,
         continue_from: found.continue_from,
+        content_from: found.content_from.clone(),
         expected: found.expected.clone(),
         suspect_when: found.suspect_when.clone(),
         ..wanted
@@ -438,6 +439,7 @@ fn supposed_sources(plan: &Plan, config: &Config) -> Vec<SourceState> {
             },
             place: None,
             mounted: false,
+            is_distant: false,
             scan: SourceScan {
                 entries: if is_file || has(LISTED_AT_ONCE) {
                     0

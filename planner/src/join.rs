@@ -14,7 +14,7 @@ use schema::{
 };
 
 use crate::{
-    Options, Wanted,
+    Options, Wanted, content,
     facts::Facts,
     feeds::RemoteFacts,
     findings::{code, refusal},
@@ -89,6 +89,11 @@ pub fn plan_all(
     };
     planned.extend(disks.into_iter().filter_map(|name| plan_chain(name, None)));
     refuse_twice(&mut planned);
+    let disks = planned.iter_mut();
+    let mut disks: Vec<(DestinationName, &mut Plan)> = disks
+        .map(|Planned { of, plan }| (name_of(of.as_ref()), plan))
+        .collect();
+    content::share_content(&mut disks, inventory);
     let uploads: Vec<Planned> = remotes
         .into_iter()
         .filter_map(|name| {
@@ -133,6 +138,12 @@ pub fn plan_all(
     }
     name_run(&mut plan);
     plan
+}
+
+/// What the destination of a chain is called.
+fn name_of(of: Option<&DestinationName>) -> DestinationName {
+    let base = || DestinationName::new(DestinationName::LOCAL);
+    of.cloned().unwrap_or_else(base)
 }
 
 /// Which part of the base is wanted, or the whole of it; none where it is not.
@@ -379,6 +390,7 @@ pub(crate) fn refuse_unlawful_chains(mut plan: Plan, inventory: &Inventory) -> P
         step.needs.retain(|id| left.contains(id));
         step.after.retain(|id| left.contains(id));
     }
+    content::drop_lost(&mut plan);
     plan.digest = plan.expected_digest();
     plan
 }

@@ -9,6 +9,7 @@ pub mod assessment;
 mod by_hand;
 pub mod calendar;
 pub mod check;
+mod content;
 pub mod copies;
 mod deletion_groups;
 mod differences;

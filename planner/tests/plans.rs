@@ -169,7 +169,8 @@ fn chains_of(plan: &Plan, inventory: &Inventory) -> Vec<(DestinationName, Plan, 
 }
 
 /// The chain of a destination in the plan for all is what the plan for it alone would be, but for the name of
-/// the run, what the other destinations' last good backups are, and a script that any of them waits for.
+/// the run, what the other destinations' last good backups are, what content comes from there, and a script that any
+/// of them waits for.
 fn chains_are_the_plans_of_each_alone(world: &World, joined: &Plan) {
     if joined.chains.is_empty() || (joined.is_made_in_two() && !world.options.after_pre_script) {
         return;
@@ -177,8 +178,10 @@ fn chains_are_the_plans_of_each_alone(world: &World, joined: &Plan) {
     let config = world.config();
     let bare = |plan: Plan| {
         let steps = plan.steps.into_iter().map(|mut step| {
-            if let Action::Notify(notify) = &mut step.action {
-                notify.last_good = None;
+            match &mut step.action {
+                Action::Notify(notify) => notify.last_good = None,
+                Action::Snapshot(snapshot) => snapshot.content_from = Vec::new(),
+                _ => {}
             }
             step
         });

@@ -31,7 +31,9 @@ pub use restore::{Owner, PutRight, RestoreStep};
 pub use rotation::{
     DeletePurpose, DeleteStep, Deletion, Keep, Link, Lost, Move, RotateStep, Rotation, Unlink,
 };
-pub use snapshot::{Basis, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen};
+pub use snapshot::{
+    Basis, ContentFrom, Expected, LikeBefore, SnapshotStep, SourceStep, SuspectWhen,
+};
 pub use upload::{
     ExpireStep, RemoteCall, RemoteExpiry, RemoteMarkStep, RemoteSweep, UploadFeed, UploadStep,
 };

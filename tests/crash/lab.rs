@@ -69,8 +69,13 @@ impl World {
     /// Changes settings below `local`.
     pub(crate) fn configure(&mut self, changes: &Value) {
         for (key, value) in changes.as_object().unwrap() {
-            self.0.set(&format!("local.{key}"), value.clone());
+            self.set(&format!("local.{key}"), value.clone());
         }
+    }
+
+    /// Sets a key such as `destinations.usb`.
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.0.set(key, value);
     }
 
     pub(crate) fn source(&self) -> PathBuf {

@@ -63,6 +63,7 @@ fn each_step_that_is_run_again_changes_nothing() {
                     &plan.run_id,
                     step,
                     (None, &mut Looks::default()),
+                    None,
                     context,
                 )
                 .unwrap();

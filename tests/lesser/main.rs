@@ -17,6 +17,7 @@ mod fuse;
 mod inodes;
 mod names;
 mod nas;
+mod read_once;
 mod real;
 mod requests;
 mod silence;

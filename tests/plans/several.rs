@@ -376,3 +376,65 @@ fn one_that_cannot_be_looked_at_is_refused_for_that_and_holds_up_no_other() {
     };
     assert!(of(None) && of(Some("nas")) && !of(Some("usb")));
 }
+
+/// What of a destination's snapshot comes from which.
+fn content_from<'a>(plan: &'a Plan, step: &str) -> Vec<(&'a str, String)> {
+    let mut steps = plan.steps.iter().filter(|one| one.id == step);
+    let Some(Action::Snapshot(snapshot)) = steps.next().map(|step| &step.action) else {
+        return Vec::new();
+    };
+    let from = snapshot.content_from.iter();
+    from.map(|one| (one.of.as_str(), one.snapshot.to_string()))
+        .collect()
+}
+
+/// `/home` is on a file system of the network, for all destinations.
+fn slow_source(mut world: World) -> World {
+    let others = world.inventory.others.values_mut();
+    let sources = others.flat_map(|other| &mut other.sources);
+    for source in sources.chain(&mut world.inventory.sources) {
+        source.is_distant = source.path.as_str() == "/home";
+    }
+    world
+}
+
+#[test]
+fn what_a_disk_was_given_of_a_slow_source_serves_the_next() {
+    let id = "2025-01-16_02-00-00".to_owned();
+    let local = || ("local", id.clone());
+    assert_eq!(content_from(&planned(&three()), "snapshot:usb"), []);
+    let world = slow_source(three());
+    let plan = planned(&world);
+    assert_eq!(content_from(&plan, "snapshot"), []);
+    assert_eq!(content_from(&plan, "snapshot:nas"), [local()]);
+    let both = [local(), ("nas", id.clone())];
+    assert_eq!(content_from(&plan, "snapshot:usb"), both);
+
+    // Only of what is in the slow one.
+    let other = slow_source(with_own_source(|_| {}));
+    assert_eq!(content_from(&planned(&other), "snapshot:usb"), []);
+    // Nobody takes from one that gets none.
+    let plan = planned(&slow_source(three().set("local.enable", json!(false))));
+    assert_eq!(content_from(&plan, "snapshot:usb"), [("nas", id.clone())]);
+
+    // Nor from what is made later, or not at all.
+    for (of, snapshot) in [("usb", id.as_str()), ("local", "2025-01-15_02-00-00")] {
+        let mut broken = planned(&world);
+        for step in &mut broken.steps {
+            if let Action::Snapshot(step) = &mut step.action {
+                for from in &mut step.content_from {
+                    from.of = name(of);
+                    from.snapshot = snapshot.parse().unwrap();
+                }
+            }
+        }
+        let found = lint::check(&broken, &world.inventory);
+        assert!(
+            found
+                .iter()
+                .any(|one| one.code == lint::OUT_OF_ORDER
+                    && one.message.contains("takes content from")),
+            "{found:?}"
+        );
+    }
+}

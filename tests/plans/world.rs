@@ -82,6 +82,7 @@ pub(crate) fn source(path: &str, device: &str, inode: u64) -> SourceState {
         presence: Presence::Present,
         place: place(device, inode, path),
         mounted: false,
+        is_distant: false,
         scan: SourceScan {
             entries: 1000,
             files: 800,

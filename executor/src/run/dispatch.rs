@@ -8,6 +8,7 @@ use schema::{
 };
 
 use super::{
+    feeding::Feeding,
     report::conclude,
     session::Session,
     sessions::{InChain, Sessions, ToRemote},
@@ -34,6 +35,12 @@ pub(super) fn do_step(
     if let Some(to) = ToRemote::of(&step.action) {
         return sessions.upload(plan, step, to, context);
     }
+    let feeding = match &step.action {
+        Action::Snapshot(snapshot) => {
+            Feeding::open(&sessions.state, plan, (step, snapshot), context)?
+        }
+        _ => Feeding::default(),
+    };
     let (session, looks) = sessions.of_step(step)?;
     let in_chain = InChain {
         observer: context.observer,
@@ -46,7 +53,7 @@ pub(super) fn do_step(
         },
         None => context,
     };
-    let outcome = do_action((session, looks), plan, step, report, context);
+    let outcome = do_action((session, looks, feeding), plan, step, report, context);
     let (made, deleted) = changed_snapshots(&step.action);
     if made.is_empty() && deleted.is_empty() {
         return outcome;
@@ -99,7 +106,7 @@ fn changed_snapshots(action: &Action) -> (Vec<SnapshotId>, Vec<SnapshotId>) {
 }
 
 fn do_action(
-    (session, looks): (&mut Session, &mut Looks),
+    (session, looks, feeding): (&mut Session, &mut Looks, Feeding),
     plan: &Plan,
     step: &Step,
     report: &Report,
@@ -127,8 +134,12 @@ fn do_action(
         Action::Snapshot(snapshot) => {
             let survey = session.survey.take();
             let (store, run_id) = (session.store()?, &plan.run_id);
-            snapshot::run_snapshot_step(store, run_id, snapshot, (survey, looks), context)
-                .map_err(Error::on_destination)
+            let (found, feed) = ((survey, looks), feeding.feed.as_ref());
+            let mut outcome =
+                snapshot::run_snapshot_step(store, run_id, snapshot, found, feed, context)
+                    .map_err(Error::on_destination)?;
+            feeding.tell(&mut outcome);
+            Ok(outcome)
         }
         Action::Rotate(rotate) => {
             let store = session.store()?;

@@ -8,6 +8,7 @@
 
 pub mod delegation;
 mod dispatch;
+mod feeding;
 pub mod finish_interrupted;
 pub mod foretell;
 pub mod part;

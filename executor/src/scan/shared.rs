@@ -7,7 +7,10 @@ use crate::{
     error::{Error, Result},
     event::Context,
     survey::{FoundSource, Moves, SourceChoice, Survey, Surveyed},
-    sys::bytes,
+    sys::{
+        bytes,
+        mounts::{Mount, all_mounts, mount_of},
+    },
 };
 
 /// Scans for several destinations: what was met for the first one is compared again for all others that have
@@ -81,7 +84,10 @@ impl SharedScan {
                 }
             }
         }
-        let (states, survey) = scan_sources(choice, basis, can, never, context)?;
+        let (mut states, survey) = scan_sources(choice, basis, can, never, context)?;
+        if self.is_shared {
+            mark_distant(&mut states, &survey);
+        }
         // Without it all are walked again.
         if self.is_shared
             && let Ok(kept) = share(&survey)
@@ -106,6 +112,24 @@ impl Selection {
             one_file_system: choice.one_file_system,
             sync: choice.sync,
             max_hole_bytes: choice.max_hole_bytes,
+        }
+    }
+}
+
+/// Says of which sources somebody far away answers for: what is read of them is worth sharing, too.
+fn mark_distant(states: &mut [SourceState], survey: &Survey) {
+    let mounts = all_mounts().unwrap_or_default();
+    for source in &survey.sources {
+        let Ok(found) = &source.found else {
+            continue;
+        };
+        let is_distant = mount_of(&mounts, &found.stat).is_some_and(Mount::is_distant);
+        let is_in_it = |state: &&mut SourceState| {
+            let mut inner = found.inner.iter();
+            state.path == source.path || inner.any(|inner| inner.path == state.path)
+        };
+        for state in states.iter_mut().filter(is_in_it) {
+            state.is_distant = is_distant;
         }
     }
 }

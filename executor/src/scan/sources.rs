@@ -310,6 +310,7 @@ fn state_of(path: &AbsolutePath) -> SourceState {
         presence: Presence::Present,
         place: None,
         mounted: false,
+        is_distant: false,
         scan: SourceScan::default(),
         mounts_passed_over: Vec::new(),
         data_passed_over: Vec::new(),

@@ -375,6 +375,12 @@ impl Tally<'_, '_> {
                 if !untouched && let Some(looks) = displaced {
                     search.gone(looks);
                 }
+                if untouched
+                    && stat.nlink > 1
+                    && let Some(looks) = looks
+                {
+                    search.named(looks);
+                }
                 !untouched
             }
         };

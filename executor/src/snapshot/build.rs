@@ -38,6 +38,7 @@ use super::{
     build_context::BuildContext,
     capability_checks,
     compared::Compared,
+    feed::Feed,
     jobs::{BuildJob, BuildJobResult, DirectoryNode, LinkGroup, Tally},
     resume_journal::{self, ResumeJournal, Taken},
     start::Started,
@@ -91,13 +92,13 @@ pub(super) struct Built {
 }
 
 /// Brings the tree to equal the sources as the survey found them. `fresh` is what
-/// the log of copied files has of this very process.
+/// the log of copied files has of this very process, and `feed` what another destination was given.
 pub(super) fn build_tree(
     store: &Store,
     run_id: &str,
     step: &SnapshotStep,
     started: &Started,
-    (survey, fresh): (Survey, &Taken),
+    (survey, fresh, feed): (Survey, &Taken, Option<&Feed>),
     context: Context<'_>,
 ) -> Result<Built> {
     let destination = store.destination()?.ok_or_else(|| {
@@ -147,6 +148,7 @@ pub(super) fn build_tree(
         also: also.trees,
         also_linked: AtomicBool::new(false),
         reference,
+        feed,
         read_from: nanos_of(read_from),
         given: Mutex::default(),
         shares_nothing: Mutex::default(),
@@ -202,6 +204,8 @@ struct Builder<'a> {
     stretched: Option<StretchedBasis>,
     /// The reference's manifest, where that is not the basis.
     reference: Option<Cursor>,
+    /// That of a snapshot which another destination got in this run.
+    fed: Option<Cursor>,
     compared: Compared,
     manifest: SegmentWriter,
     log: ResumeJournal,
@@ -241,6 +245,8 @@ struct OpenSource {
     prefix: StoredPathBuf,
     /// Folders of it that were entered and not left.
     depth: usize,
+    /// Another destination was given what is in it, and is read faster.
+    is_fed: bool,
 }
 
 impl<'a> Builder<'a> {

@@ -15,6 +15,7 @@ use schema::{
 };
 
 use super::{
+    feed::Feed,
     limits::{free_bytes, too_little_space},
     resume_journal::CopiedFile,
 };
@@ -60,6 +61,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) since: Vec<Since>,
     /// What the new tree is judged by.
     pub(super) reference: Reference,
+    /// What another destination was given in this run.
+    pub(super) feed: Option<&'a Feed>,
     /// When this run's sources were looked at.
     pub(super) read_from: Nanos,
     /// Which source inode a basis inode was linked for, where others may ask for it: two files must

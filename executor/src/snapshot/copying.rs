@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
-    content::{self, Content},
+    content::{self, Content, Filled},
     jobs::{BuildItem, CompletedCopy},
     limits::{SET_ID, ends_attributes, ends_everything, free_bytes},
     stored_file::{StorageMethod, Stored},
@@ -124,7 +124,7 @@ fn stat_of(worker: &Worker<'_>, file: &File) -> Result<Stat> {
 }
 
 /// Removes what this run made and does not keep.
-fn remove_copy(worker: &Worker<'_>, new: &Dir, item: &BuildItem) -> Result<()> {
+pub(super) fn remove_copy(worker: &Worker<'_>, new: &Dir, item: &BuildItem) -> Result<()> {
     match new.remove_file(&item.name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(Error::io("remove", &worker.here(), error)),
@@ -184,18 +184,33 @@ fn copy_once(
         }
     };
     entry.xattrs_digest = xattrs_digest(&attributes);
+    let looks = (made, before.has_holes());
+    let copy = dress(worker, &to, &mut entry, attributes, &filled, looks)?;
+    Ok(Some((copy, entry)))
+}
+
+/// Gives a file that was filled its metadata, and puts it on the disk where each is by itself; gives what the
+/// kernel says of it. It is said what it looked like when it was made, and whether it may have holes.
+pub(super) fn dress(
+    worker: &mut Worker<'_>,
+    to: &File,
+    entry: &mut Entry,
+    attributes: Attributes,
+    filled: &Filled,
+    (made, is_sparse): (Option<Stat>, bool),
+) -> Result<Stat> {
     let length = filled.bytes;
-    let made = look_at_copy(worker, &to, made, (length, before.allocated < before.size))?;
-    let mut copy = set_metadata(worker, &to, &mut entry, attributes, made)?;
+    let made = look_at_copy(worker, to, made, (length, is_sparse))?;
+    let mut copy = set_metadata(worker, to, entry, attributes, made)?;
     if filled.is_update {
         // XFS keeps room around what was written for a while, and gives it back.
         copy.allocated = copy.allocated.min(length.next_multiple_of(BLOCKS[1]));
     }
     worker.sync_one(|| {
-        let _storing = Storing::new(&to, length);
+        let _storing = Storing::new(to, length);
         to.sync_all()
     })?;
-    Ok(Some((copy, entry)))
+    Ok(copy)
 }
 
 /// Removes a new file that could not be filled, which is listed.
@@ -365,7 +380,7 @@ pub(super) fn set_metadata(
 impl Worker<'_> {
     /// What a file looks like that was just made, where each later look is a question to somebody far
     /// away: this once the kernel knows it from making it.
-    fn look_when_made(&self, to: &File) -> Result<Option<Stat>> {
+    pub(super) fn look_when_made(&self, to: &File) -> Result<Option<Stat>> {
         let build = self.build;
         let asks_less = build.one_by_one && build.is_distant;
         asks_less.then(|| stat_of(self, to)).transpose()

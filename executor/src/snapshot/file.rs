@@ -12,7 +12,7 @@ use super::{
     build_context::Reference,
     capability_checks,
     content::Content,
-    copying, inherit,
+    copying, feed, inherit,
     jobs::{BuildItem, FirstName, LinkGroup},
     limits::ends_everything,
     resumed_copy,
@@ -108,6 +108,9 @@ fn store_file(
         return Ok(Some(stored));
     }
     if let Some(stored) = resumed_copy::take_over_copy(worker, item, new, stat)? {
+        return Ok(Some(stored));
+    }
+    if let Some(stored) = feed::copy_from_feed(worker, item, new, stat)? {
         return Ok(Some(stored));
     }
     // Mode, owner or attributes changed: the basis may have the content, to share its blocks.
@@ -206,6 +209,11 @@ type Digests = (schema::Digest, Option<schema::Digest>);
 
 /// The digests of the source's content and attributes; none if it is not what it was.
 fn read_digests(worker: &mut Worker<'_>, item: &BuildItem, stat: &Stat) -> Result<Option<Digests>> {
+    if let Some(read) = feed::what_was_read(worker, item, stat)
+        && let Some(digest) = read.digest
+    {
+        return Ok(Some((digest, read.xattrs_digest)));
+    }
     let Ok(file) = worker.open_source(item, stat)? else {
         return Ok(None);
     };

@@ -205,6 +205,8 @@ pub(super) struct BuildItem {
     /// Where the basis' line of its path stands among the job's, without its newline; empty if there is
     /// none, or `basis` has it.
     pub(super) line: Range<usize>,
+    /// What another destination was given of it in this run, where its source takes longer to read.
+    pub(super) fed: Option<Box<Entry>>,
     /// The digest of what the reference has at its path, where that is not the basis.
     pub(super) reference: Option<Digest>,
     /// What it is.

@@ -13,6 +13,7 @@ mod compared;
 mod content;
 mod copying;
 mod dispatch;
+mod feed;
 mod file;
 mod folder;
 mod inherit;
@@ -30,6 +31,7 @@ mod worker;
 
 use schema::{config::AbsolutePath, journal::Outcome, plan::SnapshotStep, record::Engine};
 
+pub use self::feed::Feed;
 pub(crate) use self::outcome::describe_suspicion;
 use self::{outcome::outcome_of_snapshot, rsync::Filled};
 use crate::{
@@ -43,7 +45,7 @@ use crate::{
 /// Makes, seals and publishes the snapshot of a step; where that was done before, says so.
 ///
 /// `survey` is what the plan was made from, if nothing ran since that may have changed the sources; without
-/// it these are looked at as `looks` has it.
+/// it these are looked at as `looks` has it. `feed` is what another destination was given in the same run, if it can be read.
 ///
 /// # Errors
 /// What ended the work: an interruption, a destination that cannot be written, too little space.
@@ -53,6 +55,7 @@ pub fn run_snapshot_step(
     run_id: &str,
     step: &SnapshotStep,
     (survey, looks): (Option<Survey>, &mut Looks),
+    feed: Option<&Feed>,
     context: Context<'_>,
 ) -> Result<Outcome> {
     if let Some(record) = store.record(step.id)?
@@ -92,22 +95,23 @@ pub fn run_snapshot_step(
                     .hint("make a new plan with this version of the program"),
             );
         }
-        Engine::Rsync => rsync::fill_by_rsync(store, step, &started, &survey, context)?,
+        Engine::Rsync => rsync::fill_by_rsync(store, step, &started, (&survey, feed), context)?,
     };
     if filled.is_some() {
         // What rsync copied is there to be made equal to the sources.
         started.look_at_everything();
     }
     let Filled { heard, fresh } = filled.unwrap_or_default();
-    let mut built = build::build_tree(store, run_id, step, &started, (survey, &fresh), context)?;
+    let found = (survey, &fresh, feed);
+    let mut built = build::build_tree(store, run_id, step, &started, found, context)?;
     heard.add_to(&mut built, &started.tree);
     let record = seal::seal_snapshot(store, run_id, step, &started, (built, gone), context)?;
     let open_because = seal::publish_snapshot(store, step, &record)?;
-    Ok(outcome_of_snapshot(
-        &record,
-        (costs_most, left_out),
-        open_because,
-    ))
+    let mut outcome = outcome_of_snapshot(&record, (costs_most, left_out), open_because);
+    if let Some(feed) = feed {
+        feed.tell(&mut outcome);
+    }
+    Ok(outcome)
 }
 
 /// Refuses to make a snapshot of nothing: a pre-script may have made the sources, or not.

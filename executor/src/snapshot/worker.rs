@@ -49,6 +49,7 @@ struct CurrentFolder {
     new: Option<Arc<Dir>>,
     basis: Option<Option<Arc<Dir>>>,
     source: Option<std::result::Result<Arc<Dir>, Errno>>,
+    fed: Option<std::result::Result<Arc<Dir>, Errno>>,
 }
 
 impl<'w> Worker<'w> {
@@ -105,6 +106,7 @@ impl<'w> Worker<'w> {
                     new: None,
                     basis: None,
                     source: None,
+                    fed: None,
                 });
             }
         }
@@ -175,6 +177,24 @@ impl<'w> Worker<'w> {
                     .and_then(|basis| basis.open().ok())
             })
             .clone()
+    }
+
+    /// The same folder in another destination's tree, where an entry of its manifest stands in it.
+    pub(super) fn fed_dir(
+        &mut self,
+        tree: &Dir,
+        entry: &Entry,
+    ) -> std::result::Result<Arc<Dir>, Errno> {
+        let current = self.current.as_mut().ok_or(Errno::NOENT)?;
+        let fed = current.fed.get_or_insert_with(|| {
+            let above = entry.stored_path().parent().unwrap_or_default();
+            let opened = match above.is_root() {
+                true => tree.again(),
+                false => tree.folder_below(above),
+            };
+            opened.map(Arc::new)
+        });
+        fed.clone()
     }
 
     /// The folder that the entry at hand is found in, and its name there.

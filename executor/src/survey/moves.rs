@@ -1,5 +1,7 @@
 //! What moved within the sources since the basis: new paths whose file the basis has elsewhere.
 //!
+//! So is another name of a file that the basis has under one which is still there.
+//!
 //! Found in two steps that need little memory: the walk notes inode and size of what is new and of
 //! what is no longer at its path; a second pass over the basis' manifest fetches the few that are
 //! on both sides. Whether one really is the other is proven when it is linked.
@@ -68,6 +70,8 @@ pub(crate) struct Search {
     new: Vec<(u64, u64)>,
     /// Inode and size of files that are not at their path any more.
     gone: Vec<(u64, u64)>,
+    /// Those of files of several names that are, of which a new path may be another name.
+    named: Vec<(u64, u64)>,
 }
 
 impl Search {
@@ -83,13 +87,20 @@ impl Search {
         }
     }
 
+    /// Notes a file of the basis that is still at its path and has other names as well.
+    pub(crate) fn named(&mut self, looks: Looks) {
+        if looks.kind == Kind::File && looks.has_digest && looks.size > 0 {
+            self.named.push((looks.ino, looks.size));
+        }
+    }
+
     /// Fetches what is on both sides from the basis' manifest.
     pub(crate) fn finish(
         self,
         manifest: impl FnOnce() -> crate::Result<Reader>,
     ) -> crate::Result<Moves> {
         let mut moves = Moves::default();
-        if self.new.is_empty() || self.gone.is_empty() {
+        if self.new.is_empty() || (self.gone.is_empty() && self.named.is_empty()) {
             return Ok(moves);
         }
         let inodes: HashSet<u64> = self.new.iter().map(|(inode, _)| *inode).collect();
@@ -101,17 +112,27 @@ impl Search {
             .filter(|(inode, size)| inodes.contains(inode) || sizes.contains(size))
             .take(MOST)
             .collect();
-        if wanted.is_empty() {
+        // What only is alike must not get the inode of a file that is still there.
+        let named = self.named.into_iter();
+        let named: HashSet<(u64, u64)> = named
+            .filter(|(inode, _)| inodes.contains(inode))
+            .take(MOST)
+            .collect();
+        if wanted.is_empty() && named.is_empty() {
             return Ok(moves);
         }
         for entry in manifest()? {
             let entry = entry.map_err(record_fault)?;
-            if entry.kind != Kind::File || !wanted.contains(&(entry.ino, entry.size)) {
+            let key = (entry.ino, entry.size);
+            let is_gone = wanted.contains(&key);
+            if entry.kind != Kind::File || !(is_gone || named.contains(&key)) {
                 continue;
             }
             let at = u32::try_from(moves.entries.len()).unwrap_or(u32::MAX);
             moves.by_inode.entry(entry.ino).or_default().push(at);
-            moves.by_size.entry(entry.size).or_default().push(at);
+            if is_gone {
+                moves.by_size.entry(entry.size).or_default().push(at);
+            }
             moves.entries.push(entry);
         }
         Ok(moves)

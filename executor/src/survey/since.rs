@@ -110,7 +110,7 @@ impl Since {
     }
 
     /// Whether it may have been touched while the basis' sources were read.
-    fn is_doubtful(&self, stat: &Stat) -> bool {
+    pub(crate) fn is_doubtful(&self, stat: &Stat) -> bool {
         let ctime = stat.ctime;
         let step = clock_step(ctime);
         if stat.mount == 0 || self.foreign.contains(&stat.mount) {

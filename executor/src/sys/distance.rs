@@ -36,6 +36,16 @@ pub(crate) fn round_trip(on: impl AsFd) -> Option<Duration> {
     distant(on).map(|found| found.round_trip)
 }
 
+/// Whether whoever answers for the file system of one open file or folder is farther away than who answers for
+/// another one's, and not by a little that may be chance.
+pub(crate) fn is_farther(one: impl AsFd, than: impl AsFd) -> bool {
+    match (round_trip(one), round_trip(than)) {
+        (Some(_), None) => true,
+        (Some(one), Some(than)) => one > 2 * than,
+        (None, _) => false,
+    }
+}
+
 /// Whether somebody far away answers for the file system of an open file or folder; nobody is asked for that.
 pub(crate) fn is_distant(on: impl AsFd) -> bool {
     let Ok(stat) = Stat::of_fd_unasked(&on) else {

@@ -31,6 +31,7 @@ pub(super) fn check(plan: &Plan, broken: &mut Broken) {
             }
         }
         waits_for_no_other(plan, step, broken);
+        takes_from_what_is_made(plan, step, broken);
     }
 }
 
@@ -56,6 +57,28 @@ fn waits_for_no_other(plan: &Plan, step: &Step, broken: &mut Broken) {
             let what = format!(
                 "waits for `{}`, so that one destination would hold up another",
                 other.id
+            );
+            broken.step(OUT_OF_ORDER, step, what);
+        }
+    }
+}
+
+/// Content comes from what the run has made by then, and from nowhere else.
+fn takes_from_what_is_made(plan: &Plan, step: &Step, broken: &mut Broken) {
+    let Action::Snapshot(snapshot) = &step.action else {
+        return;
+    };
+    for from in &snapshot.content_from {
+        let of = (!from.of.is_predefined()).then_some(&from.of);
+        let mut before = plan.steps.iter().take_while(|other| other.id != step.id);
+        let makes_it = |other: &Step| {
+            let is_it = matches!(&other.action, Action::Snapshot(made) if made.id == from.snapshot);
+            is_it && other.of.as_ref() == of
+        };
+        if !before.any(makes_it) {
+            let what = format!(
+                "takes content from {} on `{}`, which is not made before it",
+                from.snapshot, from.of
             );
             broken.step(OUT_OF_ORDER, step, what);
         }

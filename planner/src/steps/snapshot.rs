@@ -54,6 +54,7 @@ pub(crate) fn decide_snapshot(facts: &Facts<'_>, _: &mut Vec<Finding>) -> Option
             exclude_if_present: local.exclude_if_present.clone(),
             one_file_system: local.one_file_system,
             max_hole_bytes: local.max_hole_bytes(),
+            content_from: Vec::new(),
             min_free_bytes: local.min_space_bytes(),
             expected: expected(facts),
             suspect_when: suspect_when(facts),

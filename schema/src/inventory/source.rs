@@ -33,6 +33,10 @@ pub struct SourceState {
     pub place: Option<ResolvedLocation>,
     /// Whether something is mounted there.
     pub mounted: bool,
+    /// Whether it is on a file system of the network, or of a program; where several destinations may share what
+    /// is read of it.
+    #[serde(default, skip_serializing_if = "crate::is_no")]
+    pub is_distant: bool,
     /// What is in it.
     pub scan: SourceScan,
     /// Mount points below it that are passed over, relative to it, escaped.

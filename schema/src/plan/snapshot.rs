@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Gone;
 use crate::SnapshotId;
 use crate::Tier;
-use crate::config::AbsolutePath;
+use crate::config::{AbsolutePath, DestinationName};
 use crate::record::Engine;
 use crate::rsync::RsyncPlan;
 
@@ -61,6 +61,11 @@ pub struct SnapshotStep {
         skip_serializing_if = "crate::config::is_default_max_hole_bytes"
     )]
     pub max_hole_bytes: u64,
+    /// Other destinations that get a snapshot in the same run, before this one. What one of them was given of
+    /// sources that take longer to read is taken from there, in this order, if it is what the sources were found
+    /// to hold; all else comes from the sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_from: Vec<ContentFrom>,
     /// Bytes that must stay free while copying.
     pub min_free_bytes: u64,
     /// What the scan found, for progress.
@@ -86,6 +91,16 @@ pub struct Basis {
     pub id: SnapshotId,
     /// The tier whose folder holds it when the run starts.
     pub home: Tier,
+}
+
+/// A snapshot that content is taken from instead of the sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContentFrom {
+    /// The destination that it is on.
+    pub of: DestinationName,
+    /// Its name there.
+    pub snapshot: SnapshotId,
 }
 
 /// A source to back up.

@@ -218,8 +218,22 @@ fn add_snapshot(page: &mut Page, step: &SnapshotStep, inventory: &Inventory) {
         unbroken(&amount::bytes(expected.new_bytes))
     );
     add_verb(page, "copy", &text);
+    add_content_from(page, step);
     add_verb(page, "link", &describe_links(step, inventory));
     add_gone(page, expected.gone.as_ref());
+}
+
+/// Adds from where content comes that need not be read of the sources once more.
+pub(super) fn add_content_from(page: &mut Page, step: &SnapshotStep) {
+    let mut from = step.content_from.iter();
+    let from: Vec<&str> = from.by_ref().map(|one| one.of.as_str()).collect();
+    if !from.is_empty() {
+        let text = format!(
+            "what {} was given of slow sources in this run",
+            from.join(", else ")
+        );
+        add_verb(page, "reuse", &text);
+    }
 }
 
 /// Adds what the basis has and the sources have no more.

@@ -153,7 +153,10 @@ impl Lesser {
             blocks: found.blocks(),
             atime: mtime,
             mtime,
-            ctime: time(found.ctime(), found.ctime_nsec(), 0),
+            ctime: match lacks.change_times {
+                true => mtime,
+                false => time(found.ctime(), found.ctime_nsec(), 0),
+            },
             crtime: UNIX_EPOCH,
             kind: FileType::from_std(found.file_type()).unwrap(),
             perm: match lacks.modes {

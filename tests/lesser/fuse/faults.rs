@@ -8,9 +8,13 @@ use std::{
 
 use fuser::Errno;
 
+use super::reads::Reads;
+
 /// What fails.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
+    /// What is read.
+    pub(crate) reads: Reads,
     state: Mutex<State>,
     answers: Condvar,
 }

@@ -42,6 +42,8 @@ pub(crate) struct Lacks {
     pub(crate) devices: How,
     /// Modification times.
     pub(crate) times: How,
+    /// Times of any change: that of the last change of content is told in their place.
+    pub(crate) change_times: bool,
     /// Names that differ only in case are one.
     pub(crate) case: bool,
     /// Step of modification times in nanoseconds; 0 for none.

@@ -8,6 +8,7 @@ mod below;
 mod faults;
 mod lacks;
 mod nodes;
+mod reads;
 mod serve;
 
 use std::{

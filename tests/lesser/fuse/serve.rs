@@ -217,6 +217,7 @@ impl Filesystem for Lesser {
             let reads = flags.acc_mode() != OpenAccMode::O_WRONLY;
             if reads {
                 self.allowed(&path, 0o400)?;
+                self.faults.reads.open(&path);
             }
             Ok(OpenOptions::new().read(reads).write(writes).open(path)?)
         });
@@ -277,7 +278,10 @@ impl Filesystem for Lesser {
             }
         });
         match length {
-            Ok(length) => reply.data(&bytes[..length]),
+            Ok(length) => {
+                self.faults.reads.read(length);
+                reply.data(&bytes[..length]);
+            }
             Err(error) => reply.error(error),
         }
     }

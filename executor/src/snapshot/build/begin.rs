@@ -130,6 +130,7 @@ impl<'a> Builder<'a> {
             basis,
             stretched,
             reference,
+            fed: build.feed.and_then(|feed| feed.manifest().ok()),
             compared: Compared::new(step, left_out),
             manifest,
             log,

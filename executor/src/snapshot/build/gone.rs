@@ -149,6 +149,7 @@ impl Builder<'_> {
         for names in names.chunks(NAMES) {
             self.job.items.push(BuildItem {
                 reference: None,
+                fed: None,
                 node: self.node()?,
                 name: OsString::new(),
                 path: Some(Box::new(node.path.clone())),

@@ -108,6 +108,8 @@ impl Builder<'_> {
         match source.found {
             Ok(found) => {
                 self.enter_above(above)?;
+                let feed = self.build.feed;
+                let is_fed = feed.is_some_and(|feed| feed.is_nearer_than(&found));
                 record.present = !self.node()?.is_lost();
                 let FoundSource {
                     parent,
@@ -134,6 +136,7 @@ impl Builder<'_> {
                     from: Some((Folder::top(parent), name)),
                     prefix,
                     depth: 0,
+                    is_fed,
                 });
             }
             Err(error) => {
@@ -401,9 +404,14 @@ impl Builder<'_> {
     ) -> Result<()> {
         let node = self.node()?;
         let reference = self.refer(&path);
+        let fed = match &what {
+            ItemKind::File(stat, _) => self.find_fed(&path, stat),
+            _ => None,
+        };
         let is_named_so = path.file_name() == name.as_bytes()
             && path.parent().is_some_and(|above| *above == *node.path);
         self.job.items.push(BuildItem {
+            fed,
             reference,
             node,
             name,

@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     manifest::{Entry, Found},
     snapshot::build_context::Reference,
+    sys::Stat,
 };
 
 impl Builder<'_> {
@@ -72,6 +73,22 @@ impl Builder<'_> {
                 None
             }
         }
+    }
+
+    /// What another destination was given in this run of a file that is not surely as the basis has it, where
+    /// its source takes longer to read.
+    pub(super) fn find_fed(&mut self, path: &StoredPath, stat: &Stat) -> Option<Box<Entry>> {
+        let open = self.open.as_ref()?;
+        let is_unread = open.record.is_same() && !self.build.since_basis().is_doubtful(stat);
+        if !open.is_fed || is_unread {
+            return None;
+        }
+        let found = self.fed.as_mut()?.find(path);
+        if found.is_err() {
+            // What cannot be read is read from the sources.
+            self.fed = None;
+        }
+        found.ok().flatten().map(Box::new)
     }
 
     /// What is left of the reference is not there any more.

@@ -152,6 +152,7 @@ impl Builder<'_> {
         let node = self.node()?;
         self.job.items.push(BuildItem {
             reference: None,
+            fed: None,
             name: OsString::new(),
             path: Some(Box::new(node.path.clone())),
             node,

@@ -38,7 +38,7 @@ use self::{
     listener::{Tally, say_left_to_engine},
     reader::Sides,
 };
-use super::{resume_journal::Taken, start::Started};
+use super::{feed::Feed, resume_journal::Taken, start::Started};
 use crate::{
     error::{Error, Result},
     event::Context,
@@ -67,7 +67,7 @@ pub(super) fn fill_by_rsync(
     store: &Store,
     step: &SnapshotStep,
     started: &Started,
-    survey: &Survey,
+    (survey, feed): (&Survey, Option<&Feed>),
     context: Context<'_>,
 ) -> Result<Option<Filled>> {
     let rsync = step
@@ -87,7 +87,7 @@ pub(super) fn fill_by_rsync(
     let is_local = round_trip(&started.tree).is_none();
     let shares = step.basis.is_some() && is_local && started.tree.shares_blocks();
     let choice = Choice { can, shares };
-    let (jobs, to_copy) = write_lists(store, &rsync.calls, started, survey, choice)?;
+    let (jobs, to_copy) = write_lists(store, &rsync.calls, started, (survey, feed), choice)?;
     if jobs.is_empty() {
         return Ok(None);
     }
@@ -144,7 +144,7 @@ fn write_lists<'a>(
     store: &Store,
     calls: &'a [RsyncCall],
     started: &Started,
-    survey: &'a Survey,
+    (survey, feed): (&'a Survey, Option<&Feed>),
     choice: Choice<'_>,
 ) -> Result<(Vec<Job<'a>>, ToCopy)> {
     let mut all = ToCopy::default();
@@ -158,6 +158,10 @@ fn write_lists<'a>(
             continue;
         };
         if (found.stat.kind == Kind::Folder) != one.folder || found.other_files == 0 {
+            continue;
+        }
+        // What another destination was given comes from there, and no rsync reads its source.
+        if feed.is_some_and(|feed| feed.is_nearer_than(found)) {
             continue;
         }
         let to_copy = write_list(store, one, started, found, survey, choice)?;
