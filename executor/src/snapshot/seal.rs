@@ -206,7 +206,11 @@ pub(super) fn publish_snapshot(
     if record.suspect.is_empty()
         && let Some(home) = store.home_of(step.id)?
     {
-        point_latest(store, &format!("{home}/{}", step.id))?;
+        let target = format!("{home}/{}", step.id);
+        match store.has_symlinks()? {
+            true => point_latest(store, &target)?,
+            false => follow_with_latest(store, &target)?,
+        }
     }
     if let Some(records) = store.records(step.id)? {
         match records.remove_file(OsStr::new(resume_journal::FILE_NAME)) {
@@ -249,4 +253,18 @@ pub(crate) fn point_latest(store: &Store, target: &str) -> Result<()> {
     }
     store.root.rename_over(beside, latest).map_err(io)?;
     store.root.sync().map_err(io)
+}
+
+/// Keeps a `latest` that is there right where none is made: on a file system that holds some symlinks and
+/// not all, or that held them when it was mounted another way.
+///
+/// # Errors
+/// As [`point_latest`].
+pub(crate) fn follow_with_latest(store: &Store, target: &str) -> Result<()> {
+    let there = store.root.look(OsStr::new(LATEST));
+    let there = there.map_err(|error| store.io("look at", LATEST, error))?;
+    match there.is_some_and(|stat| stat.kind == Kind::Symlink) {
+        true => point_latest(store, target),
+        false => Ok(()),
+    }
 }

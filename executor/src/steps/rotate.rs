@@ -9,7 +9,7 @@ use chrono::DateTime;
 use schema::{
     SnapshotId, Tier, amount,
     journal::{Outcome, Sealed, Status},
-    plan::{DeletePurpose, DeleteStep, Deletion, Lost, RotateStep, Rotation},
+    plan::{DeletePurpose, DeleteStep, Deletion, Lost, Move, RotateStep, Rotation},
     record::RotationRecord,
 };
 
@@ -20,8 +20,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::Context,
-    snapshot::seal::point_latest,
-    store::{BACKUP, ROTATION_FILE, Store, TRASH, write_record},
+    snapshot::seal::{follow_with_latest, point_latest},
+    store::{BACKUP, LATEST, ROTATION_FILE, Store, TRASH, write_record},
     sys::{Dir, Kind},
 };
 
@@ -58,7 +58,7 @@ pub fn run_rotate_step(
         ))
         .hint("nothing was deleted; please report this with the run's folder"));
     }
-    let symlinks = tier_symlinks(store)?;
+    let symlinks = store.has_symlinks()?;
     converge_layout(store, rotation, symlinks, context)?;
     let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
@@ -106,7 +106,7 @@ pub fn run_delete_step(
         ))
         .hint("nothing was deleted; please report this with the run's folder"));
     }
-    converge_layout(store, rotation, tier_symlinks(store)?, context)?;
+    converge_layout(store, rotation, store.has_symlinks()?, context)?;
     let mut freed = 0_u64;
     let mut stuck = Vec::new();
     for deletion in &rotation.deletions {
@@ -139,13 +139,6 @@ pub fn run_delete_step(
     outcome.deleted.clone_from(&rotation.deletions);
     add_stuck(&mut outcome, &stuck);
     Ok(outcome)
-}
-
-/// Whether links can stand in the tiers: a plan from before the destination was tried out may want
-/// them where none can be.
-fn tier_symlinks(store: &Store) -> Result<bool> {
-    let destination = store.destination()?;
-    Ok(destination.is_none_or(|record| record.capabilities.symlinks))
 }
 
 /// Records that the tiers are as the policy wants them.
@@ -271,8 +264,9 @@ fn converge_layout(
         let at = format!("{}/{}", link.tier, link.id);
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
-    if let (Some(target), true) = (&rotation.latest, symlinks) {
-        point_latest(store, target)?;
+    match &rotation.latest {
+        Some(target) if symlinks => point_latest(store, target)?,
+        _ => follow_moved(store, rotation)?,
     }
     // Links go when nothing leads through them any more: those that are not wanted, and the way
     // from where a snapshot was to where it went.
@@ -289,6 +283,18 @@ fn converge_layout(
         }
     }
     Ok(())
+}
+
+/// Points a `latest` to where its snapshot went, if that is one that was moved.
+fn follow_moved(store: &Store, rotation: &Rotation) -> Result<()> {
+    let Ok(target) = store.root.read_symlink(OsStr::new(LATEST)) else {
+        return Ok(());
+    };
+    let from = |change: &&Move| target == *format!("{}/{}", change.from, change.id);
+    match rotation.moves.iter().find(from) {
+        Some(change) => follow_with_latest(store, &format!("{}/{}", change.to, change.id)),
+        None => Ok(()),
+    }
 }
 
 /// Removes a symlink of a tier; anything else of that name stays.

@@ -234,6 +234,15 @@ impl Store {
         Ok(known.clone())
     }
 
+    /// Whether every symlink can be made and read there, as far as that was tried out.
+    ///
+    /// # Errors
+    /// As [`Self::destination`].
+    pub(crate) fn has_symlinks(&self) -> Result<bool> {
+        let destination = self.destination()?;
+        Ok(destination.is_none_or(|record| record.capabilities.symlinks))
+    }
+
     /// Writes the destination's own record.
     ///
     /// # Errors
