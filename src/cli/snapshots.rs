@@ -122,8 +122,8 @@ pub(crate) enum Origin {
 #[command(
     after_help = "Exits with 0 if everything is whole, with 3 if anything is damaged. Nothing is \
 written to sources and snapshots, except with --repair, and a backup may run meanwhile. With \
---destination on a remote its contents are compared for all snapshots at once, as much of them as \
-with --cloud; what is damaged there is uploaded again by the next backup."
+--destination on a remote its contents are compared, those of all snapshots at once where none is \
+named, and as much of them as with --cloud; what is damaged there is uploaded again by the next backup."
 )]
 pub(crate) struct Verify {
     /// `latest`, `latest~1`, a day, an id such as 2025-01-16_02-00-00 or its beginning [default:

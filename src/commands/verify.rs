@@ -24,16 +24,18 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
         .repairing(arguments.repair);
     let is_remote = engine.is_of_remote() || engine.is_of_mirror();
     if is_remote {
-        refuse_for_remote(arguments)?;
+        refuse_for_remote(arguments, engine.is_of_mirror())?;
     }
     let is_far = arguments.cloud || is_remote;
     if is_far && !arguments.against_state {
-        let verified = engine.verify_cloud(cloud_depth(arguments), &screen);
+        let named = arguments.snapshot.as_deref();
+        let verified = engine.verify_cloud(named, cloud_depth(arguments), &screen);
         screen.clear();
         let remote = engine.cloud_remote();
-        let place = match engine.is_of_remote() {
-            true => Place::History(&remote),
-            false => Place::Mirror(&remote),
+        let place = match (engine.is_of_remote(), named) {
+            (true, None) => Place::History(&remote),
+            (true, Some(_)) => Place::Snapshot(&remote),
+            (false, _) => Place::Mirror(&remote),
         };
         return Ok(show_cloud_verification(&verified?, place, settings, out));
     }
@@ -72,12 +74,12 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
     })
 }
 
-/// Refuses what a named remote is not asked for: its contents are compared whatever snapshots have them.
-fn refuse_for_remote(arguments: &Verify) -> Result<()> {
-    let (option, hint) = if arguments.snapshot.is_some() {
+/// Refuses what a named remote is not asked for.
+fn refuse_for_remote(arguments: &Verify, is_mirror: bool) -> Result<()> {
+    let (option, hint) = if is_mirror && arguments.snapshot.is_some() {
         (
-            "a snapshot",
-            "leave it out: all that is there is compared at once",
+            "a snapshot: it is a mirror",
+            "leave it out: a mirror has the files of the newest one",
         )
     } else if arguments.against_state {
         ("--against-state", "it is for disks")
@@ -128,6 +130,8 @@ enum Place<'a> {
     Mirror(&'a str),
     /// The contents of all snapshots.
     History(&'a str),
+    /// The contents of one.
+    Snapshot(&'a str),
 }
 
 /// Shows what a comparison with the copy in the cloud found; gives the exit code.
@@ -164,6 +168,12 @@ fn cloud_text(found: &CloudVerification, place: Place<'_>) -> String {
             found.id,
             amount::plural(found.files, "content", "contents"),
         ),
+        Place::Snapshot(remote) => format!(
+            "{} at {}: {} ({bytes}) compared by size",
+            found.id,
+            printable(remote),
+            amount::plural(found.files, "content", "contents"),
+        ),
     };
     if let Some(hash) = &found.hash {
         text.push_str(&format!(
@@ -190,7 +200,7 @@ fn cloud_text(found: &CloudVerification, place: Place<'_>) -> String {
                     "file is not whole",
                     "files are not whole"
                 ),
-                Place::History(_) => amount::plural(
+                Place::History(_) | Place::Snapshot(_) => amount::plural(
                     found.damage_count,
                     "content is not whole",
                     "contents are not whole"

@@ -13,6 +13,7 @@ use executor::{
         fetch::{self, Brought, WantedFiles},
         memory::RemoteCache,
         rclone::{self, CopyPlace, Credentials, Rclone},
+        remote_history::Compared,
         staging::{Staging, open_staging},
         verify::{self, Share, VerifyDepth},
     },
@@ -91,18 +92,24 @@ impl Engine {
             })
     }
 
-    /// Compares the remote with its newest upload's manifest.
+    /// Compares a mirror with its newest upload's manifest, or the contents of a remote with history with the
+    /// manifests there: with that of one snapshot where one is named, else with all.
     ///
     /// # Errors
-    /// Fails if rclone or the remote cannot be asked, if the remote has no snapshot, or if another run
+    /// Fails if rclone or the remote cannot be asked, if the remote has no such snapshot, or if another run
     /// is at work.
     pub fn verify_cloud(
         &self,
+        snapshot: Option<&str>,
         depth: CloudDepth,
         observer: &dyn Observer,
     ) -> Result<CloudVerification> {
         let operation = self.unlogged(observer);
         let remote = self.cloud_remote();
+        let what = match snapshot.filter(|_| self.is_of_remote()) {
+            Some(name) => Compared::Snapshot(self.snapshot_there(name, observer)?),
+            None => Compared::All,
+        };
         let share = match depth {
             CloudDepth::OfTheDay => {
                 let (part, of) = cloud_share_of(operation.now.date_naive());
@@ -121,15 +128,26 @@ impl Engine {
         let into = (&staging.folder, &*path);
         let found = match self.is_of_remote() {
             true => operation.with_history(|remote| match depth {
-                CloudDepth::OfTheDay => remote.verify_all(into, look),
-                _ => remote.verify(into, look),
+                CloudDepth::OfTheDay => remote.verify_all(what, into, look),
+                _ => remote.verify(what, into, look),
             }),
             false => operation.with_rclone(&remote, |rclone, cache| {
                 verify::verify_upload(rclone, cache, into, &remote, look)
             }),
         }?;
-        operation.note_reading(&remote, share, &found);
+        if what == Compared::All {
+            operation.note_reading(&remote, share, &found);
+        }
         Ok(found)
+    }
+
+    /// The snapshot on the remote with history that a person named.
+    fn snapshot_there(&self, name: &str, observer: &dyn Observer) -> Result<SnapshotId> {
+        let known = self.known(Ask::Always, observer)?;
+        let unlogged = known.unlogged(&Silent);
+        let destination = unlogged.destination_with_records()?;
+        let named = unlogged.named_snapshot(name, &destination)?;
+        named.to_compare().map_err(naming_error)
     }
 
     /// A refusal for a name that no snapshot here has and one in the cloud has, as far as that is

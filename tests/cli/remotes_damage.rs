@@ -44,6 +44,10 @@ fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() 
     let read = |one: &Value| one["files"].as_u64().unwrap();
     assert_eq!(found.iter().map(read).sum::<u64>(), before.len() as u64);
     full(&["--full"]).expect(3).says("uploads them again");
+    full(&["latest", "--full"])
+        .expect(3)
+        .says("2 contents are not whole");
+    full(&["2020"]).expect(4).says("2020");
     // Without options all of it is looked at, by hashes where the remote has those.
     let all = full(&["--json"]).json();
     assert_eq!(all["files"], before.len());
@@ -54,8 +58,9 @@ fn damage_there_is_found_by_shares_and_the_next_upload_heals_it_from_the_disk() 
         assert_eq!(fs::read(path).unwrap(), *content, "{path:?}");
     }
     full(&["--full"]).expect(0);
-    for refused in [&["latest"][..], &["--repair"], &["--against-state"]] {
-        full(refused).expect(2);
+    full(&["latest"]).expect(0);
+    for refused in [["--repair"], ["--against-state"]] {
+        full(&refused).expect(2);
     }
 }
 

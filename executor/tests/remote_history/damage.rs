@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use executor::cloud::verify::Share;
+use executor::cloud::{remote_history::Compared, verify::Share};
 use schema::journal::Status;
 
 use crate::lab::{Lab, id};
@@ -81,6 +81,40 @@ fn all_shares_together_find_what_one_look_at_all_finds() {
     );
     let known = fs::read_to_string(lab.path("cache/damaged.list")).unwrap();
     assert_eq!(known.lines().count(), 4);
+}
+
+#[test]
+fn of_one_snapshot_its_own_contents_are_compared_and_what_is_known_of_others_stays_known() {
+    let Some(lab) = Lab::new("damage") else {
+        return;
+    };
+    fill(&lab, 1);
+    lab.upload(1);
+    fill(&lab, 2);
+    lab.write(2, "home/more", "more\n");
+    lab.upload(2);
+    for content in ["paper 3\n", "more\n"] {
+        fs::write(lab.object(content), vec![b'?'; content.len()]).unwrap();
+    }
+    let of = |day| lab.verify_of(Compared::Snapshot(id(day)), Share::All);
+    let first = of(1);
+    assert_eq!((first.id, first.files, first.damage_count), (id(1), 20, 1));
+    assert!(
+        first.damage[0]
+            .message
+            .ends_with(&format!("(in {})", id(1)))
+    );
+    let second = of(2);
+    assert_eq!((second.files, second.damage_count), (21, 2));
+    // What only the second has is not forgotten when the first is looked at again.
+    of(1);
+    let known = fs::read_to_string(lab.path("cache/damaged.list")).unwrap();
+    assert_eq!(known.lines().count(), 2);
+    // Both come back with the next upload.
+    fill(&lab, 3);
+    lab.write(3, "home/more", "more\n");
+    lab.upload(3);
+    assert_eq!(of(2).damage_count, 0);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use executor::{
         memory::RemoteCache,
         rclone::{Credentials, Rclone},
         remote_history::{
-            HistoryOptions, HistoryRemote, HistorySource, KnownHistory, UploadedHistory,
+            Compared, HistoryOptions, HistoryRemote, HistorySource, KnownHistory, UploadedHistory,
             object_file,
         },
         verify::{Share, VerifyDepth},
@@ -286,6 +286,10 @@ impl Lab {
     }
 
     pub(crate) fn verify(&self, share: Share) -> CloudVerification {
+        self.verify_of(Compared::All, share)
+    }
+
+    pub(crate) fn verify_of(&self, what: Compared, share: Share) -> CloudVerification {
         let into = self.path("verified");
         fs::create_dir_all(&into).unwrap();
         let look = VerifyDepth {
@@ -294,7 +298,7 @@ impl Lab {
         };
         let (open, named) = (dir(&into), into.to_str().unwrap());
         let found = self
-            .with(|remote| remote.verify((&open, named), look))
+            .with(|remote| remote.verify(what, (&open, named), look))
             .unwrap();
         assert_eq!(fs::read_dir(&into).unwrap().count(), 0);
         found

@@ -40,6 +40,7 @@ pub use self::{
     lost::find_lost,
     share::{ReadShare, ReadingArea, ShareReading, Unread, WantedShare},
     upload::{HistoryOptions, HistorySource, UploadedHistory},
+    verify::Compared,
 };
 use super::{memory::RemoteCache, rclone::Rclone};
 use crate::{

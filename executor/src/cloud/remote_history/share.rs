@@ -172,7 +172,7 @@ impl HistoryRemote<'_> {
         if let Some(error) = unread {
             return Err(self.io("read", "objects.idx", error));
         }
-        self.remember_damage(&range, &damaged)?;
+        self.remember_damage(&|digest| range.contains(&number_of(digest)), &damaged)?;
         share.found = self.name_damage(damaged, share.found, &known)?;
         Ok(share)
     }

@@ -12,14 +12,14 @@ use std::{
 };
 
 use schema::{
-    Digest,
+    Digest, SnapshotId,
     journal::{Problem, ProblemKind},
     output::cloud::CloudVerification,
 };
 
 use super::{
     HistoryRemote, KnownHistory,
-    index::{KnownObject, parts_of_all},
+    index::{self, KnownObject, parts_of_all},
     layout::{object_file, object_of},
 };
 use crate::{
@@ -50,36 +50,72 @@ pub(super) const FOUND_BEFORE: &str =
 /// What is said of an object whose content is another one.
 pub(super) const NOT_WHAT_IT_WAS: &str = "its content is not what was uploaded";
 
+/// Whose objects are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// Those of all snapshots that are there.
+    All,
+    /// Those of this one.
+    Snapshot(SnapshotId),
+}
+
 impl HistoryRemote<'_> {
-    /// Compares the objects of a share, of all snapshots that are there; `into` is an empty folder for
-    /// downloads, with its path.
+    /// Compares the objects of a share; `into` is an empty folder for downloads, with its path.
     ///
     /// # Errors
-    /// When the remote cannot be asked, or has no snapshot.
-    pub fn verify(&self, into: (&Dir, &str), look: VerifyDepth) -> Result<CloudVerification> {
-        self.verify_in(&range_of(look.share), into, look)
+    /// When the remote cannot be asked, or has no such snapshot.
+    pub fn verify(
+        &self,
+        what: Compared,
+        into: (&Dir, &str),
+        look: VerifyDepth,
+    ) -> Result<CloudVerification> {
+        self.verify_in(&range_of(look.share), what, into, look)
     }
 
-    /// Compares all objects, but of the share alone what only a download can tell.
+    /// Compares objects of all shares, but of the share alone what only a download can tell.
     ///
     /// # Errors
     /// As [`Self::verify`].
-    pub fn verify_all(&self, into: (&Dir, &str), look: VerifyDepth) -> Result<CloudVerification> {
-        self.verify_in(&(0..=u16::MAX), into, look)
+    pub fn verify_all(
+        &self,
+        what: Compared,
+        into: (&Dir, &str),
+        look: VerifyDepth,
+    ) -> Result<CloudVerification> {
+        self.verify_in(&(0..=u16::MAX), what, into, look)
     }
 
     fn verify_in(
         &self,
         range: &RangeInclusive<u16>,
+        what: Compared,
         into: (&Dir, &str),
         look: VerifyDepth,
     ) -> Result<CloudVerification> {
         let known = self.refresh()?;
-        let Some(newest) = known.newest() else {
-            return Err(
-                Error::refused(format!("no snapshot that is whole is on {}", self.remote))
-                    .hint("the next `backup apply` uploads one"),
-            );
+        let (told, only) = match what {
+            Compared::All => {
+                let newest = known.newest().ok_or_else(|| {
+                    Error::refused(format!("no snapshot that is whole is on {}", self.remote))
+                        .hint("the next `backup apply` uploads one")
+                })?;
+                (newest.snapshot.id, None)
+            }
+            Compared::Snapshot(id) if known.records.contains_key(&id) => {
+                let check = &mut || self.rclone.context.stop.check();
+                let all = index::contents(self.manifest_of(id)?, &(0..=u8::MAX), check)?;
+                (
+                    id,
+                    Some(all.into_iter().map(|(digest, _)| digest).collect()),
+                )
+            }
+            Compared::Snapshot(id) => {
+                return Err(
+                    Error::refused(format!("snapshot {id} is not on {}", self.remote))
+                        .hint("`backup list` says which are"),
+                );
+            }
         };
         let hashing = match look.share {
             Share::None => None,
@@ -91,9 +127,10 @@ impl HistoryRemote<'_> {
         };
         comparison.hashes_first = look.hashes_first;
         comparison.reads_contents = look.share != Share::None;
+        comparison.only = only;
         let mut reading = Reading {
             into,
-            found: nothing_compared(newest.snapshot.id, hashing.as_ref()),
+            found: nothing_compared(told, hashing.as_ref()),
         };
         comparison.each(range, &known, &mut |comparison| {
             if comparison.waiting.len() >= FILES || comparison.waiting_bytes >= BYTES {
@@ -102,9 +139,15 @@ impl HistoryRemote<'_> {
             Ok(())
         })?;
         reading.read_waiting(&mut comparison)?;
-        self.remember_damage(range, &comparison.damaged)?;
+        self.remember_damage(
+            &|digest| comparison.is_compared(digest, range),
+            &comparison.damaged,
+        )?;
         let found = comparison.counted(reading.found);
-        self.name_damage(comparison.damaged, found, &known)
+        match what {
+            Compared::All => self.name_damage(comparison.damaged, found, &known),
+            Compared::Snapshot(id) => self.name_damage_in(&[id], comparison.damaged, found),
+        }
     }
 
     /// The remote's hash, if it is the one that objects are named by.
@@ -116,13 +159,12 @@ impl HistoryRemote<'_> {
     /// Remembers what is damaged, for the next upload to put it again; what was not looked at stays so.
     pub(super) fn remember_damage(
         &self,
-        range: &RangeInclusive<u16>,
+        is_compared: &dyn Fn(Digest) -> bool,
         damaged: &BTreeMap<Digest, String>,
     ) -> Result<()> {
         let before = self.cache.damaged();
-        let is_elsewhere = |name: &&String| {
-            object_of(name).is_some_and(|digest| !range.contains(&number_of(digest)))
-        };
+        let is_elsewhere =
+            |name: &&String| object_of(name).is_some_and(|digest| !is_compared(digest));
         let mut now: HashSet<String> = before.iter().filter(is_elsewhere).cloned().collect();
         now.extend(damaged.keys().map(|digest| object_file(*digest)));
         if now != before {
@@ -178,6 +220,8 @@ pub(super) struct Comparison<'a> {
     hashes_first: bool,
     /// Whether anything but sizes is compared.
     reads_contents: bool,
+    /// The objects that are compared, sorted, where that is not all.
+    only: Option<Vec<Digest>>,
     /// What was found damaged before, and not put again since.
     pub(super) known: HashSet<Digest>,
     /// What is not as it should be, in words.
@@ -200,6 +244,7 @@ impl<'a> Comparison<'a> {
             hashing: None,
             hashes_first: true,
             reads_contents: true,
+            only: None,
             known: known.iter().filter_map(|name| object_of(name)).collect(),
             damaged: BTreeMap::new(),
             waiting: Vec::new(),
@@ -223,13 +268,20 @@ impl<'a> Comparison<'a> {
             let there = self.list(&part)?;
             while let Some(object) = index.next_in(&part).map_err(unread)? {
                 remote.rclone.context.stop.check()?;
-                if range.contains(&number_of(object.digest)) {
+                if self.is_compared(object.digest, range) {
                     self.compare(object, there.get(&object.digest));
                     then(self)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether an object is one of those that are compared.
+    fn is_compared(&self, digest: Digest, range: &RangeInclusive<u16>) -> bool {
+        let only = self.only.as_ref();
+        range.contains(&number_of(digest))
+            && only.is_none_or(|only| only.binary_search(&digest).is_ok())
     }
 
     /// What is in these folders.
@@ -365,12 +417,23 @@ impl HistoryRemote<'_> {
     /// Finds a file of each damaged object, in the newest snapshot that has one, for people.
     pub(super) fn name_damage(
         &self,
-        mut damaged: BTreeMap<Digest, String>,
-        mut found: CloudVerification,
+        damaged: BTreeMap<Digest, String>,
+        found: CloudVerification,
         known: &KnownHistory,
     ) -> Result<CloudVerification> {
+        let newest_first: Vec<SnapshotId> = known.records.keys().rev().copied().collect();
+        self.name_damage_in(&newest_first, damaged, found)
+    }
+
+    /// The same in the first of these snapshots that has one.
+    fn name_damage_in(
+        &self,
+        snapshots: &[SnapshotId],
+        mut damaged: BTreeMap<Digest, String>,
+        mut found: CloudVerification,
+    ) -> Result<CloudVerification> {
         found.damage_count = damaged.len() as u64;
-        for id in known.records.keys().rev() {
+        for id in snapshots {
             if damaged.is_empty() || found.damage.len() >= LISTED {
                 break;
             }
