@@ -48,8 +48,15 @@ const NO_CONNECTION: [&str; 26] = [
 /// a file of a crypt remote).
 const CUT: &str = "unexpected EOF";
 
-/// What is said of a file whose content is not what its hash there says.
-const ROTTEN: &str = "corrupted on transfer";
+/// What is said of a file whose content is not what it was.
+const ROTTEN: [&str; 5] = [
+    "corrupted on transfer",
+    // Of a crypt remote (`backend/crypt/cipher.go`); a wrong password sounds the same, for every file.
+    "failed to authenticate decrypted block",
+    "not an encrypted file",
+    "file is too short to be encrypted",
+    "file has truncated block header",
+];
 
 /// A line of `--use-json-log`.
 #[derive(Debug, Default, Deserialize)]
@@ -107,7 +114,8 @@ impl FileFaults {
     /// Whether all that was said is that single files there do not hold what they should.
     #[must_use]
     pub fn is_of_content(&self) -> bool {
-        let is_rotten = |said: &String| said.contains(CUT) || said.contains(ROTTEN);
+        let is_rotten =
+            |said: &String| said.contains(CUT) || ROTTEN.iter().any(|sign| said.contains(sign));
         !self.faults.is_empty() && self.faults.values().all(is_rotten)
     }
 }
@@ -280,6 +288,8 @@ mod tests {
         assert!(!told(&[other]).is_of_files());
         assert!(!told(&[]).is_of_files());
         assert!(told(&[cut, other]).is_of_content());
+        let sealed = "Failed to copy: failed to authenticate decrypted block - bad password?";
+        assert!(told(&[cut, ("d", sealed)]).is_of_content());
         assert!(!told(&[other, forbidden]).is_of_content());
         assert!(!told(&[]).is_of_content());
     }

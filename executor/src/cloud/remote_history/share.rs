@@ -267,12 +267,7 @@ impl ShareReading {
         }
         let is_none_read = self.found.read_files + self.found.hashed_files == 0;
         if !unreadable.is_empty() && is_none_read {
-            return Err(Error::failed(format!(
-                "none of {} contents could be read at {}",
-                unreadable.len(),
-                remote.remote
-            ))
-            .hint("the log has what rclone says; look at the remote and its limits"));
+            return Err(remote.none_read(unreadable.len() as u64));
         }
         let told = "it cannot be read there";
         let unreadable = unreadable.into_iter();

@@ -131,6 +131,7 @@ impl HistoryRemote<'_> {
         let mut reading = Reading {
             into,
             found: nothing_compared(told, hashing.as_ref()),
+            absent: 0,
         };
         comparison.each(range, &known, &mut |comparison| {
             if comparison.waiting.len() >= FILES || comparison.waiting_bytes >= BYTES {
@@ -139,6 +140,9 @@ impl HistoryRemote<'_> {
             Ok(())
         })?;
         reading.read_waiting(&mut comparison)?;
+        if reading.absent > 1 && reading.absent == reading.found.read_files {
+            return Err(self.none_read(reading.absent));
+        }
         self.remember_damage(
             &|digest| comparison.is_compared(digest, range),
             &comparison.damaged,
@@ -148,6 +152,16 @@ impl HistoryRemote<'_> {
             Compared::All => self.name_damage(comparison.damaged, found, &known),
             Compared::Snapshot(id) => self.name_damage_in(&[id], comparison.damaged, found),
         }
+    }
+
+    /// That not one of the contents that were asked for came: no damage does that, but a wrong password or a
+    /// remote that refuses to give them.
+    pub(super) fn none_read(&self, contents: u64) -> Error {
+        let remote = self.remote;
+        Error::failed(format!(
+            "none of {contents} contents could be read at {remote}"
+        ))
+        .hint("the log has what rclone says; look at the remote, its password and its limits")
     }
 
     /// The remote's hash, if it is the one that objects are named by.
@@ -372,6 +386,8 @@ struct Reading<'a> {
     /// An empty folder for downloads, with its path.
     into: (&'a Dir, &'a str),
     found: CloudVerification,
+    /// Objects that were asked for and did not come.
+    absent: u64,
 }
 
 impl Reading<'_> {
@@ -402,7 +418,8 @@ impl Reading<'_> {
             match read {
                 Ok(Ok(read)) if read.digest == digest => {}
                 Ok(Err(CopyError::Ended(error))) => return Err(error),
-                _ => {
+                read => {
+                    self.absent += u64::from(read.is_err());
                     comparison
                         .damaged
                         .insert(digest, NOT_WHAT_IT_WAS.to_owned());
