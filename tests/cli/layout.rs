@@ -55,7 +55,7 @@ fn the_first_backup_sets_the_destination_up_and_copies_everything() {
 
     let mut top = entry_names(&lab.stored(""));
     top.retain(|name| !name.starts_with("latest"));
-    assert_eq!(top, [".backup", "daily", "monthly", "weekly"]);
+    assert_eq!(top, [".backup", "by-time", "daily", "monthly", "weekly"]);
     for private in ["", ".backup"] {
         let mode = fs::metadata(lab.stored(private)).unwrap().mode();
         assert_eq!(mode & 0o7777, 0o700, "{private}");

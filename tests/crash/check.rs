@@ -82,6 +82,15 @@ pub(crate) fn all_whole(host: &Path) -> Vec<String> {
             }
         }
     }
+    // Whatever was cut short, no link of a program that shows previous versions leads nowhere.
+    for entry in fs::read_dir(host.join("by-time")).into_iter().flatten() {
+        let link = entry.unwrap().path();
+        assert!(
+            fs::metadata(&link).is_ok(),
+            "{} leads nowhere",
+            link.display()
+        );
+    }
     names.sort();
     names
 }

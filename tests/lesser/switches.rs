@@ -126,7 +126,9 @@ fn symlinks_that_cannot_be_there_come_back_and_tiers_have_no_links() {
     });
     assert!(!can.symlinks && can.fifos);
     assert!(nas.entry(SECOND, "links/dangling").unwrap().absent);
-    assert!(!entry_names(&nas.world.host()).contains(&"latest".to_owned()));
+    for link in ["latest", "by-time"] {
+        assert!(!entry_names(&nas.world.host()).contains(&link.to_owned()));
+    }
     assert_eq!(
         entry_names(&nas.world.host().join("daily")),
         [id_of(SECOND)]

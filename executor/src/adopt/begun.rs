@@ -12,6 +12,7 @@ use schema::{StoredPath, StoredPathBuf, escape::unescape, plan::AdoptTree};
 use crate::{
     error::{Error, Result},
     manifest::Entry,
+    steps::by_time::link_by_time,
     store::{ADOPT as AREA, BACKUP, Store, read_json, write_record},
     sys::{Dir, Kind, open, stat::Nanos},
 };
@@ -175,6 +176,12 @@ impl<'a> Frame<'a> {
 
     /// Gives a tree in its frame its place.
     pub(super) fn publish(&self) -> Result<()> {
+        self.give_place()?;
+        link_by_time(self.store, self.tree.id, self.tree.home);
+        Ok(())
+    }
+
+    fn give_place(&self) -> Result<()> {
         if self.at.is_empty() {
             return Ok(());
         }

@@ -205,5 +205,6 @@ fn lock_destination(store: Store) -> Result<(Store, Option<Lock>)> {
     let lock = Lock::take(&store.backup, LOCK_FILE, &path)?;
     steps::moving::finish_moves(&store)?;
     steps::moving::lock_snapshots(&store);
+    steps::by_time::mend_by_time(&store);
     Ok((store, Some(lock)))
 }

@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     event::Context,
     manifest::segments,
+    steps::by_time::link_by_time,
     store::{BACKUP, LATEST, PARTIAL, SNAPSHOT_FILE, SNAPSHOTS, Store, record_path, write_record},
     sys::Kind,
     watch::{Storing, WHOLE},
@@ -203,14 +204,14 @@ pub(super) fn publish_snapshot(
         // After the rename, which a read-only one refuses. The next run tries it again.
         open_because = tier.lock_subvolume(name).err();
     }
-    if record.suspect.is_empty()
-        && let Some(home) = store.home_of(step.id)?
-    {
+    if let Some(home) = store.home_of(step.id)? {
         let target = format!("{home}/{}", step.id);
-        match store.has_symlinks()? {
-            true => point_latest(store, &target)?,
-            false => follow_with_latest(store, &target)?,
+        match (record.suspect.is_empty(), store.has_symlinks()?) {
+            (false, _) => {}
+            (true, true) => point_latest(store, &target)?,
+            (true, false) => follow_with_latest(store, &target)?,
         }
+        link_by_time(store, step.id, home);
     }
     if let Some(records) = store.records(step.id)? {
         match records.remove_file(OsStr::new(resume_journal::FILE_NAME)) {

@@ -1,5 +1,6 @@
 //! Each kind of step is done by one file here. The decisions are in the plan.
 
+pub(crate) mod by_time;
 pub mod cloud_sync;
 pub mod destination_check;
 pub mod feed;

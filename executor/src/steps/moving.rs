@@ -184,20 +184,21 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
         .map_err(io)
 }
 
-/// Makes a tier's link, or has it lead elsewhere, at one instant; what is no link stays.
+/// Makes a link to a snapshot in a folder of the host's, or has it lead elsewhere, at one instant; what is no
+/// link stays.
 ///
 /// # Errors
 /// Fails if the destination cannot be read or written.
-pub(super) fn link_into_tier(
+pub(super) fn link_to(
     store: &Store,
     dir: &Dir,
-    tier: Tier,
+    folder: &str,
     id: SnapshotId,
     target: &str,
 ) -> Result<()> {
     let text = id.to_string();
     let name = OsStr::new(&text);
-    let io = |error: Errno| store.io("link", &format!("{tier}/{text}"), error);
+    let io = |error: Errno| store.io("link", &format!("{folder}/{text}"), error);
     match dir.look(name).map_err(io)?.map(|stat| stat.kind) {
         None => match dir.make_symlink(OsStr::new(target), name) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -224,7 +225,7 @@ fn replace_link(
 }
 
 /// Removes a name that may not be there.
-fn remove_link(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
+pub(super) fn remove_link(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
     match dir.remove_file(name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error),

@@ -14,7 +14,7 @@ use schema::{
 };
 
 use super::{
-    moving,
+    by_time, moving,
     space_check::{StuckDeletion, add_stuck, empty_trash_of},
 };
 use crate::{
@@ -260,13 +260,16 @@ fn converge_layout(
     for link in rotation.links.iter().filter(|_| symlinks) {
         context.stop.check()?;
         let dir = tier_dir(link.tier)?;
-        moving::link_into_tier(store, &dir, link.tier, link.id, &link.target)?;
+        moving::link_to(store, &dir, link.tier.folder(), link.id, &link.target)?;
         let at = format!("{}/{}", link.tier, link.id);
         dir.sync().map_err(|error| store.io("sync", &at, error))?;
     }
     match &rotation.latest {
         Some(target) if symlinks => point_latest(store, target)?,
         _ => follow_moved(store, rotation)?,
+    }
+    for change in &rotation.moves {
+        by_time::link_by_time(store, change.id, change.to);
     }
     // Links go when nothing leads through them any more: those that are not wanted, and the way
     // from where a snapshot was to where it went.
@@ -340,6 +343,7 @@ fn delete_snapshot(
     context: Context<'_>,
 ) -> Result<Option<StuckDeletion>> {
     context.stop.check()?;
+    by_time::unlink_by_time(store, deletion.id);
     let name = deletion.id.to_string();
     let name = OsStr::new(&name);
     let at = format!("{}/{}", deletion.home, deletion.id);

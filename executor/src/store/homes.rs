@@ -7,7 +7,7 @@ use schema::{SnapshotId, Tier};
 
 use super::Store;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     sys::{Dir, Kind, Listed},
 };
 
@@ -60,6 +60,17 @@ impl Store {
 }
 
 impl Homes<'_> {
+    /// All snapshots, each with the tier whose folder holds it.
+    ///
+    /// # Errors
+    /// Fails if a tier could not be listed.
+    pub fn all(self) -> Result<HashMap<SnapshotId, Tier>> {
+        match self.is_whole {
+            true => Ok(self.tiers),
+            false => Err(Error::failed("not all tiers can be listed")),
+        }
+    }
+
     /// The tier whose folder holds a snapshot's tree, as [`Store::home_of`] says it.
     ///
     /// # Errors

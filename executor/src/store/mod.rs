@@ -62,6 +62,8 @@ pub const SNAPSHOT_FILE: &str = "snapshot.json";
 pub const MARKS_FILE: &str = "marks.json";
 /// The link to the newest good snapshot.
 pub const LATEST: &str = "latest";
+/// Folder of a link to each snapshot.
+pub const BY_TIME: &str = "by-time";
 
 /// Longest JSON file that is read, in bytes: the record of a snapshot with a thousand problems at
 /// the longest paths that there are, each byte of them escaped, has two thirds of it.

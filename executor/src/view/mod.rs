@@ -2,7 +2,7 @@
 //!
 //! The owner of a file may write to it wherever its path leads, and a file of a snapshot is that of all
 //! snapshots that have it unchanged. So the host's folder on the destination is closed to users, and
-//! what they see are its tiers, bound read-only below `/run/backup`: nobody can write through such a
+//! what they see are its tiers and the links to all snapshots, bound read-only below `/run/backup`: nobody can write through such a
 //! mount, whoever owns what is there. A mount shows what a folder has at any time; only `latest` is a
 //! link of the view's own. Records and manifests, which list all names, are not in it.
 
@@ -32,7 +32,7 @@ use self::place::VIEWS;
 pub use self::place::{is_view, view_path};
 use crate::{
     error::{Error, Result, system_reason},
-    store::{BACKUP, LATEST, Store},
+    store::{BACKUP, BY_TIME, LATEST, Store},
     sys::{Dir, Stat, mounts, open},
 };
 
@@ -51,7 +51,7 @@ const OPEN: u32 = 0o755;
 pub fn look_at_view(host_folder: &str, root: Option<&Dir>) -> UserView {
     let path = view_path(host_folder);
     let is_there = Path::new(&path).is_dir();
-    let faults = root.map(|root| tiers_of(root).any(|tier| !shows(&path, root, tier)));
+    let faults = root.map(|root| shown_of(root).any(|folder| !shows(&path, root, folder)));
     UserView {
         is_complete: is_there && faults == Some(false),
         is_there,
@@ -96,11 +96,11 @@ pub fn remove_view(host_folder: &str) -> Result<()> {
         Error::io("take away", path.as_bytes(), error).hint("`sudo backup view --remove`")
     };
     close(&path).map_err(io)?;
-    for tier in Tier::ALL {
-        unmount_all(&Path::new(&path).join(tier.folder())).map_err(io)?;
+    for folder in folders() {
+        unmount_all(&Path::new(&path).join(folder)).map_err(io)?;
     }
     // Nothing is mounted in it any more: these folders are empty.
-    for name in Tier::ALL.iter().map(|tier| tier.folder()).chain([BACKUP]) {
+    for name in folders().chain([BACKUP]) {
         let _ = fs::remove_dir(Path::new(&path).join(name));
     }
     let _ = fs::remove_file(Path::new(&path).join(LATEST));
@@ -159,56 +159,64 @@ fn converge(store: &Store, path: &str) -> std::io::Result<()> {
     make_folder(own, CLOSED)?;
     // There is nothing to see in it: it says that records are not for users.
     make_folder(&own.join(BACKUP), CLOSED)?;
-    for tier in Tier::ALL {
+    for folder in folders() {
+        if folder == BY_TIME && !store.has_symlinks().unwrap_or(false) {
+            continue;
+        }
         // A tier that comes later is seen at once. What stands in its place is told elsewhere.
-        match store.root.folder_or_new(tier.folder().as_ref(), OPEN) {
+        match store.root.folder_or_new(folder.as_ref(), OPEN) {
             // The host's folder above keeps users away from it; whatever a mask took away comes back.
             Ok(dir) => open::set_mode(&dir, OPEN)?,
             Err(Errno::NOTDIR | Errno::LOOP) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let stale: Vec<Tier> = tiers_of(&store.root)
-        .filter(|tier| !shows(path, &store.root, *tier))
+    let stale: Vec<&str> = shown_of(&store.root)
+        .filter(|folder| !shows(path, &store.root, folder))
         .collect();
     if !stale.is_empty() {
         // Nobody opens anything while it can be written to for an instant.
         close(path)?;
-        for tier in stale {
-            show(store, path, tier)?;
+        for folder in stale {
+            show(store, path, folder)?;
         }
     }
     link_latest(store, own)?;
     fs::set_permissions(own, fs::Permissions::from_mode(OPEN))
 }
 
-/// Binds one tier, read-only.
-fn show(store: &Store, path: &str, tier: Tier) -> std::io::Result<()> {
-    let at = Path::new(path).join(tier.folder());
+/// Binds one folder, read-only.
+fn show(store: &Store, path: &str, folder: &str) -> std::io::Result<()> {
+    let at = Path::new(path).join(folder);
     unmount_all(&at)?;
     make_folder(&at, CLOSED)?;
-    let dir = store.root.folder(tier.folder().as_ref())?;
+    let dir = store.root.folder(folder.as_ref())?;
     mount_bind(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd()), &at)?;
     mount_remount(&at, READ_ONLY, "")?;
-    if shows(path, &store.root, tier) {
+    if shows(path, &store.root, folder) {
         Ok(())
     } else {
         Err(Errno::IO.into())
     }
 }
 
-/// The tiers that a host's folder has.
-fn tiers_of(root: &Dir) -> impl Iterator<Item = Tier> {
-    let is_folder = |tier: &Tier| root.folder(tier.folder().as_ref()).is_ok();
-    Tier::ALL.into_iter().filter(is_folder)
+/// What users see of a host's folder: the tiers, and the links to all snapshots.
+fn folders() -> impl Iterator<Item = &'static str> {
+    Tier::ALL.into_iter().map(Tier::folder).chain([BY_TIME])
 }
 
-/// Whether the view shows a tier, and nobody can write to it there.
-fn shows(path: &str, root: &Dir, tier: Tier) -> bool {
-    let at = Path::new(path).join(tier.folder());
+/// Those that a host's folder has.
+fn shown_of(root: &Dir) -> impl Iterator<Item = &'static str> {
+    let is_folder = |folder: &&str| root.folder((*folder).as_ref()).is_ok();
+    folders().filter(is_folder)
+}
+
+/// Whether the view shows a folder, and nobody can write to it there.
+fn shows(path: &str, root: &Dir, folder: &str) -> bool {
+    let at = Path::new(path).join(folder);
     let seen = fs::File::open(&at);
     let seen = seen.and_then(|seen| Ok((Stat::of_fd(&seen)?, rustix::fs::fstatvfs(&seen)?)));
-    let wanted = root.folder(tier.folder().as_ref());
+    let wanted = root.folder(folder.as_ref());
     let wanted = wanted.and_then(|dir| dir.stat_self());
     let (Ok((seen, mounted)), Ok(wanted)) = (seen, wanted) else {
         return false;
