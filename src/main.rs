@@ -211,7 +211,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Plan(arguments) => commands::plan::show_plan(arguments, settings, out),
         Verb::Apply(arguments) => commands::apply::apply_backup(arguments, settings, out),
         Verb::Now(arguments) => commands::now::back_up_now(arguments, settings, out),
-        Verb::Status(arguments) => commands::status::show_status(arguments, settings, out),
+        Verb::Status(arguments) => commands::status::show_or_watch(arguments, settings, out),
         Verb::List(arguments) => commands::list::list_snapshots(arguments, settings, out),
         Verb::State(arguments) => commands::state::show_state(arguments, settings, out),
         Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),

@@ -6,25 +6,24 @@
 mod bar_style;
 mod pace;
 
+pub(crate) use self::pace::Pace;
+
 use std::{
     io::{self, Write},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use executor::event::{Event, Observer, Progress};
+use executor::event::{Event, Observer, Phase, Progress};
 use indicatif::ProgressBar;
 use schema::{
-    Severity,
+    Severity, StoredPath,
     journal::Status,
     output::progress::{ProgressEvent, ProgressLine},
     outside::visible,
 };
 
-use self::{
-    bar_style::{STEPS, counted_style, endless_style, new_bar, phase_verb},
-    pace::Pace,
-};
+use self::bar_style::{STEPS, counted_style, endless_style, new_bar, phase_verb};
 use crate::{
     render::{amount, report},
     style::{Style, guarded, printable},
@@ -74,6 +73,8 @@ struct State {
     pace: Option<Pace>,
     step: Option<(String, Instant)>,
     shown_at: Option<Instant>,
+    /// The file at hand, and when that was told.
+    file: Option<(String, Instant)>,
 }
 
 impl Bar {
@@ -82,6 +83,16 @@ impl Bar {
     /// `verbose` shows finished steps beside a bar too.
     pub(crate) fn new(mode: Mode, verbose: bool, style: Style) -> Self {
         Self::writing_to(mode, verbose, style, Box::new(io::stderr()))
+    }
+
+    /// Shows a run that another process is at, which is what was asked for: a bar on standard error, all else
+    /// on standard output.
+    pub(crate) fn watching(mode: Mode, style: Style) -> Self {
+        let out: Box<dyn Write + Send> = match mode {
+            Mode::Terminal => Box::new(io::stderr()),
+            _ => Box::new(io::stdout()),
+        };
+        Self::writing_to(mode, mode != Mode::Quiet, style, out)
     }
 
     fn writing_to(mode: Mode, verbose: bool, style: Style, out: Box<dyn Write + Send>) -> Self {
@@ -98,6 +109,7 @@ impl Bar {
                 pace: None,
                 step: None,
                 shown_at: None,
+                file: None,
             }),
         }
     }
@@ -113,6 +125,22 @@ impl Bar {
         self.records = self.verbose;
         self.told_at_end = true;
         self
+    }
+
+    /// Shows what a unit says that another process is.
+    pub(crate) fn say_of_unit(&self, unit: &str, says: &str) {
+        let mut state = self.state();
+        match self.mode {
+            Mode::Quiet => {}
+            Mode::Json => state.write_json_line(ProgressEvent::Unit { unit, says }),
+            Mode::Lines => state.write_text(&format!("{unit}: {}\n", printable(says))),
+            Mode::Terminal => {
+                let bar = state
+                    .bar
+                    .get_or_insert_with(|| new_bar(Phase::default()).with_prefix("at work"));
+                bar.set_message(format!("{unit}: {}", printable(says)));
+            }
+        }
     }
 
     /// Removes the bar, so that something else can be printed.
@@ -189,6 +217,16 @@ impl Observer for Bar {
     fn event(&self, event: Event<'_>) {
         self.show_event(&event, Instant::now());
     }
+
+    fn at_hand(&self, path: &StoredPath) {
+        if matches!(self.mode, Mode::Quiet | Mode::Lines) {
+            return;
+        }
+        // Whoever holds it shows something now, and this is told again.
+        if let Ok(mut state) = self.state.try_lock() {
+            state.take_in_hand(path, Instant::now());
+        }
+    }
 }
 
 impl Drop for Bar {
@@ -227,6 +265,14 @@ impl State {
         }
         self.pace = None;
         self.shown_at = None;
+        self.file = None;
+    }
+
+    fn take_in_hand(&mut self, path: &StoredPath, now: Instant) {
+        let is_new = |at: &Instant| now.saturating_duration_since(*at) < BETWEEN_DRAWS;
+        if !self.file.as_ref().is_some_and(|(_, at)| is_new(at)) {
+            self.file = Some((path.shown(), now));
+        }
     }
 
     /// Takes progress in. Returns whether it is time to show it, which it is when this much has
@@ -274,10 +320,11 @@ impl State {
             return;
         };
         let (fraction, said) = (pace.fraction(), pace.describe());
+        let file = self.file.as_ref().map(|(path, _)| path.as_str());
         let bar = self.bar.get_or_insert_with(|| new_bar(progress.phase));
         match fraction {
             Some(fraction) => {
-                bar.set_style(counted_style());
+                bar.set_style(counted_style(file));
                 // Truncation is meant: the bar is full when the work is done.
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -287,12 +334,13 @@ impl State {
                 )]
                 bar.set_position((fraction * STEPS as f64) as u64);
             }
-            None => bar.set_style(endless_style()),
+            None => bar.set_style(endless_style(file)),
         }
         bar.set_message(said);
     }
 
     fn write_json_event(&mut self, event: &Event<'_>, now: Instant) {
+        let file = self.file.as_ref().map(|(path, _)| path.clone());
         let event = match event {
             Event::Progress(progress) => {
                 if !self.advance(progress, now, BETWEEN_OBJECTS) && !is_done(progress) {
@@ -304,6 +352,7 @@ impl State {
                     entries_total: progress.entries_total,
                     bytes: progress.bytes,
                     bytes_total: progress.bytes_total,
+                    path: file.as_deref(),
                 }
             }
             Event::RunStarted { run_id, continued } => ProgressEvent::RunStarted {

@@ -11,6 +11,7 @@ use std::{
 use backup::{Notice, Observer};
 use chrono::{DateTime, FixedOffset};
 use executor::event::{self, Event};
+use schema::StoredPath;
 
 use crate::{
     out::Out,
@@ -232,6 +233,12 @@ impl event::Observer for Screen<'_> {
         self.service.notify_event(&event);
         if !self.muted.load(Ordering::Relaxed) {
             self.bar.event(event);
+        }
+    }
+
+    fn at_hand(&self, path: &StoredPath) {
+        if !self.muted.load(Ordering::Relaxed) {
+            self.bar.at_hand(path);
         }
     }
 }

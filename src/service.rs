@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use executor::event::{Event, Phase, Progress};
+use executor::event::{Event, Phase};
 use schema::{outside::one_line, plan::chain::plain_id};
 use sd_notify::NotifyState;
 
-use crate::{render::amount, supervised};
+use crate::{progress::Pace, supervised};
 
 /// How often the status line changes.
 const EVERY: Duration = Duration::from_secs(2);
@@ -35,6 +35,7 @@ pub(crate) struct Service {
 #[derive(Default)]
 struct Inner {
     told: Option<Instant>,
+    pace: Option<Pace>,
     awake: Option<Awake>,
 }
 
@@ -58,11 +59,21 @@ impl Service {
                 format!("{step}: {}", outcome.message)
             }
             Event::Progress(progress) => {
+                let now = Instant::now();
+                let pace = match inner.pace.take() {
+                    Some(mut pace) if pace.phase() == progress.phase => {
+                        pace.advance(progress, now);
+                        pace
+                    }
+                    _ => Pace::new(progress, now),
+                };
+                let pace = inner.pace.insert(pace);
+                let says = format!("{}: {}", phase_words(progress.phase), pace.describe());
                 if inner.told.is_some_and(|told| told.elapsed() < EVERY) {
                     return;
                 }
-                inner.told = Some(Instant::now());
-                progress_line(progress)
+                inner.told = Some(now);
+                says
             }
             Event::RunStarted { run_id, .. } => format!("run {run_id}"),
             Event::Noticed(_) | Event::ScriptLine { .. } => return,
@@ -74,9 +85,9 @@ impl Service {
     }
 }
 
-/// Progress in one line.
-fn progress_line(progress: &Progress) -> String {
-    let what = match progress.phase {
+/// What the work is.
+fn phase_words(phase: Phase) -> &'static str {
+    match phase {
         Phase::Scan => "reading the sources",
         Phase::Rsync => "rsync is copying",
         Phase::Copy => "copying",
@@ -85,18 +96,7 @@ fn progress_line(progress: &Progress) -> String {
         Phase::Restore => "restoring",
         Phase::Verify => "comparing",
         Phase::Cloud => "transferring",
-    };
-    let of = |total: u64, text: String| match total {
-        0 => String::new(),
-        _ => format!(" of {text}"),
-    };
-    format!(
-        "{what}: {} entries{}, {}{}",
-        progress.entries,
-        of(progress.entries_total, progress.entries_total.to_string()),
-        amount::bytes(progress.bytes),
-        of(progress.bytes_total, amount::bytes(progress.bytes_total)),
-    )
+    }
 }
 
 /// Sleep and shutdown wait while this lives.

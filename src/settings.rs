@@ -18,7 +18,7 @@ use crate::{
     exit::{self, Explained, invalid_input},
     out::Out,
     render,
-    style::{Style, shown},
+    style::{Drawing, Style, shown},
     typed,
 };
 
@@ -153,6 +153,14 @@ impl Settings {
             (None, Some(own)) if is_default => own.clone(),
             (None, _) => configured.to_owned(),
         }
+    }
+
+    /// Whether it is the machine's configuration that a user looks at who has none: what the machine remembers
+    /// is closed to users.
+    pub(crate) fn sees_machines(&self) -> bool {
+        !nix::unistd::geteuid().is_root()
+            && self.config_path == Path::new(MACHINE_CONFIG)
+            && self.state_dir == own_state_dir()
     }
 
     /// Reads and checks the configuration; its warnings go to standard error.
@@ -291,7 +299,20 @@ fn style_for(color: Color, stream: &impl std::io::IsTerminal) -> Style {
         // https://no-color.org: set and not empty.
         Color::Auto => wants_color(stream),
     };
-    Style { color: on }
+    let drawing = match (stream.is_terminal(), on && shows_signs()) {
+        (false, _) => Drawing::Nothing,
+        (true, false) => Drawing::Letters,
+        (true, true) => Drawing::Signs,
+    };
+    Style { color: on, drawing }
+}
+
+/// Whether the terminal is said to show more than ASCII (locale(7)).
+fn shows_signs() -> bool {
+    let set = |name: &&str| std::env::var(name).ok().filter(|set| !set.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
 }
 
 /// Whether a stream gets colours where no option says so.

@@ -59,7 +59,7 @@ pub(crate) fn end_stalled(cli: &Cli, mount_point: &Path, begun: bool) -> ! {
     let error = Error::failed(message).hint(hint);
     let shown = match &cli.verb {
         // What they say without it is what was asked for.
-        Verb::Status(at) => commands::status::show_status(at, settings, out),
+        Verb::Status(status) => commands::status::show_status(&status.at, settings, out),
         Verb::Health(health) => commands::health::check_health(health, settings, out),
         _ => Err(error.clone().into()),
     };

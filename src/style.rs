@@ -8,17 +8,46 @@ use std::{fmt::Display, path::Path};
 use schema::columns;
 pub(crate) use schema::outside::one_line as printable;
 
-/// Whether texts are coloured.
+/// How texts look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Style {
     /// Write escape codes.
     pub(crate) color: bool,
+    /// What is drawn besides the text.
+    pub(crate) drawing: Drawing,
+}
+
+/// What may be drawn besides a text, which says all that there is to know without it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Drawing {
+    /// Nothing: a program may read it.
+    #[default]
+    Nothing,
+    /// What letters can show.
+    Letters,
+    /// Signs and bars.
+    Signs,
 }
 
 impl Style {
-    /// No escape codes.
+    /// No escape codes, and nothing drawn.
     #[cfg(test)]
-    pub(crate) const PLAIN: Self = Self { color: false };
+    pub(crate) const PLAIN: Self = Self {
+        color: false,
+        drawing: Drawing::Nothing,
+    };
+
+    /// Colours and drawings.
+    #[cfg(test)]
+    pub(crate) const RICH: Self = Self {
+        color: true,
+        drawing: Drawing::Signs,
+    };
+
+    /// Whether signs and bars are drawn.
+    pub(crate) fn draws(&self) -> bool {
+        self.drawing == Drawing::Signs
+    }
 
     /// For what matters less than the rest.
     pub(crate) fn dim(&self, text: impl Display) -> String {
@@ -134,7 +163,7 @@ mod tests {
 
     #[test]
     fn colour_is_written_only_where_it_is_wanted_and_fills_no_column() {
-        let color = Style { color: true };
+        let color = Style::RICH;
         assert_eq!(color.red("no"), "\x1b[31mno\x1b[0m");
         assert_eq!(width(&color.bold(color.red("no"))), 2);
         assert_eq!(width(&left(&color.dim("no"), 5)), 5);
@@ -145,7 +174,7 @@ mod tests {
 
     #[test]
     fn only_lines_and_colours_of_this_program_pass() {
-        let color = Style { color: true };
+        let color = Style::RICH;
         let own = format!(
             "{}\n  {}\n",
             color.bold(color.red("no")),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use schema::{finding::Finding, journal::Outcome};
+use schema::{StoredPath, finding::Finding, journal::Outcome};
 
 pub use schema::output::progress::Phase;
 
@@ -76,6 +76,11 @@ pub struct Progress {
 pub trait Observer: Sync {
     /// Something happened. Must return soon: the work waits for it.
     fn event(&self, event: Event<'_>);
+
+    /// The file that is at hand, told again and again while it is copied. Must return at once.
+    fn at_hand(&self, path: &StoredPath) {
+        let _ = path;
+    }
 }
 
 /// An observer that looks away.

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema::config::DestinationName;
 
 pub(crate) use self::runs::{
-    Apply, At, Deletions, Graph, Health, List, Now, OnDestination, OnNearest, Plan,
+    Apply, At, Deletions, Graph, Health, List, Now, OnDestination, OnNearest, Plan, Status,
 };
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
@@ -148,7 +148,7 @@ pub(crate) enum Verb {
     /// Show the plan, then run it
     Now(Now),
     /// Show how old and how healthy the backup is
-    Status(At),
+    Status(Status),
     /// Show all snapshots
     List(List),
     /// Show what this machine keeps, and what of it is in no backup

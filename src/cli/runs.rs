@@ -108,6 +108,21 @@ pub(crate) struct OnNearest {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "In a terminal a mark for each of the last fourteen days is shown as well. --watch \
+writes nothing and holds nothing up; a run that systemd started is watched as any other. With --json \
+each line is an object: what happens in the run, its end, and last the status."
+)]
+pub(crate) struct Status {
+    /// Look on while a run is at work, until it ends: how far it is, how fast, the file at hand and the time
+    /// that is left
+    #[arg(long, conflicts_with = "now")]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) at: At,

@@ -17,7 +17,7 @@ use executor::{
 };
 use planner::{findings::code::part_of, units};
 use schema::{
-    Config,
+    Config, StoredPath,
     config::DestinationName,
     finding::Finding,
     journal::Outcome,
@@ -258,5 +258,9 @@ impl Observer for Logs<'_> {
             Event::Progress(_) => {}
         }
         self.next.event(event);
+    }
+
+    fn at_hand(&self, path: &StoredPath) {
+        self.next.at_hand(path);
     }
 }

@@ -32,6 +32,7 @@ mod observer;
 mod operation;
 mod own_file;
 mod plan;
+mod progress_notes;
 mod reading;
 mod remote;
 mod remote_inventory;
@@ -44,6 +45,7 @@ mod units;
 mod user_view;
 mod verify;
 mod views;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -98,6 +100,7 @@ pub use self::{
     },
     user_view::UserViewChange,
     verify::{VerifyOutcome, VerifyRequest, damage_left},
+    watch::{UnitAtWork, UnitsEnd, WatchedRun},
 };
 
 /// A backup as one configuration describes it, with what this machine remembers of it.

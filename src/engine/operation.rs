@@ -11,6 +11,7 @@ use executor::{
 use super::{
     Engine, Notice, Observer,
     logs::{LogKind, Logs},
+    progress_notes::ProgressNotes,
 };
 
 /// One call of a verb.
@@ -68,7 +69,18 @@ impl Engine {
         observer: &dyn Observer,
         work: impl FnOnce(&Operation<'_>) -> Result<T>,
     ) -> Result<T> {
+        let notes = ProgressNotes::new(self, observer);
         let unlogged = self.unlogged(observer);
+        let unlogged = match kind {
+            LogKind::Backups | LogKind::Runs => Operation {
+                context: Context {
+                    observer: &notes,
+                    ..unlogged.context
+                },
+                ..unlogged
+            },
+            LogKind::HealthCheck | LogKind::Drill => unlogged,
+        };
         let Some(folder) = self.log_dir() else {
             return work(&unlogged);
         };
@@ -76,8 +88,13 @@ impl Engine {
             let because = &system_reason(&error);
             observer.notice(&Notice::NotLogged { folder, because });
         };
-        let (logs, error) =
-            Logs::open(folder, kind, &self.config, unlogged.context.clock, observer);
+        let (logs, error) = Logs::open(
+            folder,
+            kind,
+            &self.config,
+            unlogged.context.clock,
+            unlogged.context.observer,
+        );
         error.into_iter().for_each(not_logged);
         let in_journal = logs.is_in_journal();
         observer.notice(&Notice::LogOpened { in_journal });

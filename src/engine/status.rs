@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use executor::{Error, error::Result, event::Silent, state_dir::StateDir};
 use planner::{
     standing::{self, Known},
-    status::StatusFacts,
+    status::{Day, StatusFacts},
 };
 use schema::{
     Finding, Severity,
+    config::DestinationName,
     output::status::{BackupStatus, LastDrill, UnfinishedRun},
 };
 
@@ -187,6 +188,35 @@ impl Engine {
             drill: drill.as_ref().map(LastDrill::of),
             ..status
         })
+    }
+
+    /// How the runs of the last days ended, at most so many, for each of several destinations or for the
+    /// only one, which has no name here.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be read.
+    pub fn mark_days(&self, most: u64) -> Result<BTreeMap<Option<DestinationName>, Vec<Day>>> {
+        let Some(state) = self.state()? else {
+            return Ok(BTreeMap::new());
+        };
+        let today = self.now().date_naive();
+        let days = |of: Option<&DestinationName>| -> Result<Vec<Day>> {
+            let runs = state.of_destination(of).ended_runs()?;
+            Ok(planner::status::mark_days(&runs, today, most))
+        };
+        let named = self.named();
+        if named.is_empty() {
+            return Ok(BTreeMap::from([(None, days(self.of.as_ref())?)]));
+        }
+        let mut marked = BTreeMap::new();
+        if let Some(name) = self.config.base_name() {
+            marked.insert(Some(name), days(None)?);
+        }
+        for name in named {
+            let own = days(Some(&name))?;
+            marked.insert(Some(name), own);
+        }
+        Ok(marked)
     }
 
     /// The run that the next backup continues, unless a process is at work on it.

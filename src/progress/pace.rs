@@ -26,14 +26,14 @@ const LEAST: Duration = Duration::from_secs(2);
 
 /// The pace of one phase.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     latest: Progress,
     latest_at: Instant,
     samples: VecDeque<(Instant, Progress)>,
 }
 
 impl Pace {
-    pub(super) fn new(progress: &Progress, now: Instant) -> Self {
+    pub(crate) fn new(progress: &Progress, now: Instant) -> Self {
         Self {
             latest: *progress,
             latest_at: now,
@@ -41,11 +41,11 @@ impl Pace {
         }
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.latest.phase
     }
 
-    pub(super) fn advance(&mut self, progress: &Progress, now: Instant) {
+    pub(crate) fn advance(&mut self, progress: &Progress, now: Instant) {
         self.latest = *progress;
         self.latest_at = now;
         let since = |at: Instant| now.saturating_duration_since(at);
@@ -67,7 +67,7 @@ impl Pace {
     }
 
     /// How much is done, from 0 to 1, where the end is known.
-    pub(super) fn fraction(&self) -> Option<f64> {
+    pub(crate) fn fraction(&self) -> Option<f64> {
         fraction_of(&self.latest)
     }
 
@@ -97,7 +97,7 @@ impl Pace {
     }
 
     /// How far it is, in words.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let progress = &self.latest;
         let mut parts = Vec::new();
         if let Some(fraction) = self.fraction() {

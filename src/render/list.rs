@@ -11,7 +11,8 @@ use schema::{
 
 use super::{
     amount, hint,
-    page::{Page, readable_path},
+    page::{Page, line_width, readable_path},
+    picture::{Ages, columns_of, labelled},
 };
 use crate::style::{Style, left, printable, right};
 
@@ -220,7 +221,40 @@ fn add_table(page: &mut Page, snapshots: &[ListedSnapshot], style: &Style) {
         page.line(2, &style.dim(why));
     }
     page.blank();
+    if style.draws() {
+        draw_ages(page, snapshots, &tiers, is_known, style);
+    }
     page.line(0, &style.dim(legend(snapshots, &tiers, is_known)));
+}
+
+/// Columns of the words before the picture.
+const PICTURE_LABEL: usize = 9;
+
+/// Where the snapshots of each tier stand in time, and what each frees.
+fn draw_ages(
+    page: &mut Page,
+    snapshots: &[ListedSnapshot],
+    tiers: &[Tier],
+    frees_is_known: bool,
+    style: &Style,
+) {
+    let oldest = snapshots.iter().map(|one| one.age_seconds).max();
+    let oldest = oldest.unwrap_or(0) / 86_400 + 1;
+    let columns = line_width().min(80).saturating_sub(PICTURE_LABEL);
+    let ages = Ages::to(oldest, columns);
+    for tier in tiers {
+        let of_tier = snapshots.iter().filter(|one| one.tiers.contains(tier));
+        let line = ages.line(of_tier.map(|one| one.age_seconds), '●');
+        page.raw(&labelled(tier.folder(), PICTURE_LABEL, &line, style));
+    }
+    if frees_is_known {
+        let frees = snapshots.iter().map(|one| (one.age_seconds, one.frees));
+        let line = columns_of(&ages.amounts(frees));
+        page.raw(&labelled("alone", PICTURE_LABEL, &line, style));
+    }
+    let ruler = style.dim(ages.ruler());
+    page.raw(&labelled("", PICTURE_LABEL, &ruler, style));
+    page.blank();
 }
 
 /// What the table has, and what its letters mean.

@@ -17,6 +17,7 @@ pub(crate) mod list;
 mod moved;
 pub(crate) mod notified;
 pub(crate) mod page;
+mod picture;
 pub(crate) mod plan;
 mod problems;
 pub(crate) mod report;

@@ -25,7 +25,7 @@ pub(crate) fn fit_lines_to(columns: Option<usize>) {
 }
 
 /// Columns of a line.
-fn line_width() -> usize {
+pub(super) fn line_width() -> usize {
     COLUMNS.get().copied().unwrap_or(USUAL)
 }
 
@@ -264,6 +264,6 @@ mod tests {
             );
             page.into_string().lines().map(width).collect::<Vec<_>>()
         };
-        assert_eq!(lines(Style::PLAIN), lines(Style { color: true }));
+        assert_eq!(lines(Style::PLAIN), lines(Style::RICH));
     }
 }

@@ -245,7 +245,10 @@ fn colour_changes_nothing_but_colour() {
         &incomplete(),
         FOLDER,
         Telling::WHOLE,
-        &Style { color: true },
+        &Style {
+            color: true,
+            ..Style::PLAIN
+        },
     );
     assert_ne!(plain, coloured);
     let widths = |text: &str| text.lines().map(crate::style::width).collect::<Vec<_>>();

@@ -9,7 +9,11 @@ use chrono::{Datelike, NaiveDate, Weekday};
 use planner::retention::Policy;
 use schema::{SnapshotId, Tier, output::simulate::SimulatedRun};
 
-use super::{amount, page::Page};
+use super::{
+    amount,
+    page::{Page, line_width},
+    picture::{columns_of, labelled, largest_of_each},
+};
 use crate::style::{Style, left};
 
 /// Most days that are shown one by one.
@@ -66,6 +70,13 @@ pub(crate) fn simulation_page(days: &[SimulatedRun], policy: &Policy, style: &St
     }
     page.blank();
     let kept = |day: &SimulatedRun| held_marks(day).len();
+    if style.draws() {
+        let counts: Vec<u64> = days.iter().map(|day| kept(day) as u64).collect();
+        let columns = line_width().min(80) - DATE;
+        let line = columns_of(&largest_of_each(&counts, columns));
+        page.raw(&labelled("kept over time", DATE, &line, style));
+        page.blank();
+    }
     let most = days.iter().map(kept).max().unwrap_or(0);
     let deleted: usize = days.iter().map(|day| day.expired.len()).sum();
     let oldest = held_marks(last).keys().next().copied().unwrap_or(last.id);

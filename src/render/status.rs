@@ -2,8 +2,14 @@
 //!
 //! Nothing here may look for anything or judge by what is not in the status.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
-use planner::{copies::copies_lines, findings::code};
+use planner::{
+    copies::copies_lines,
+    findings::code,
+    status::{Day, DayMark},
+};
 use schema::{
     Finding, RunResult, Severity, SnapshotId, Tier,
     config::DestinationName,
@@ -16,14 +22,22 @@ use super::{
     page::{Page, first_few, readable_path, unbroken},
     report,
 };
-use crate::style::{Style, printable};
+use crate::style::{Drawing, Style, printable};
 
 /// Columns of the labels.
 const LABEL: usize = 14;
 
+/// How the last days of each destination went; of the only one without a name.
+pub(crate) type LastDays = BTreeMap<Option<DestinationName>, Vec<Day>>;
+
 /// A summary for people; its first line is the verdict, and with it stands what ends what is wrong. Below it
-/// stands what differs from what is usual, or all of it.
-pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) -> String {
+/// stands what differs from what is usual, or all of it, and a mark for each of the last days.
+pub(crate) fn status_page(
+    status: &BackupStatus,
+    days: &LastDays,
+    is_whole: bool,
+    style: &Style,
+) -> String {
     let mut page = Page::default();
     page.line(0, &headline(status, style));
     if let Some(remedy) = &status.remedy {
@@ -37,8 +51,11 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
         (true, false) => add_unusual(&mut facts, status),
         (false, _) => add_machine(&mut facts, status, is_whole),
     }
+    let days_of = |name: Option<&DestinationName>| days.get(&name.cloned()).map(Vec::as_slice);
+    add_days(&mut facts, days_of(None));
     for (name, one) in &status.destinations {
         add_one(&mut facts, (name, one), status, is_whole);
+        add_days(&mut facts, days_of(Some(name)));
     }
     let Facts { mut page, .. } = facts;
     page.blank();
@@ -52,6 +69,47 @@ pub(crate) fn status_page(status: &BackupStatus, is_whole: bool, style: &Style) 
     }
     let text = page.into_string();
     format!("{}\n", text.trim_end())
+}
+
+/// A mark for each of the last days, and what the marks mean.
+fn add_days(facts: &mut Facts<'_>, days: Option<&[Day]>) {
+    let style = facts.style;
+    let (Some(days), true) = (days, style.drawing != Drawing::Nothing) else {
+        return;
+    };
+    let Some(first) = days.first() else {
+        return;
+    };
+    let marks: String = days.iter().map(|day| mark(day.mark, style)).collect();
+    let mut met = [
+        (DayMark::Ok, "ok"),
+        (DayMark::Warning, "warning"),
+        (DayMark::Failed, "failed"),
+        (DayMark::None, "none"),
+    ]
+    .to_vec();
+    met.retain(|(one, _)| days.iter().any(|day| day.mark == *one));
+    let legend: Vec<String> = met
+        .iter()
+        .map(|(one, word)| unbroken(&format!("{} {word}", mark(*one, style))))
+        .collect();
+    let text = format!(
+        "{marks} from {} to today: {}",
+        first.date,
+        legend.join(", ")
+    );
+    facts.page.entry(0, &style.dim("Last days"), LABEL, &text);
+}
+
+/// The mark of a day; letters are as plain without colour.
+fn mark(mark: DayMark, style: &Style) -> String {
+    let signs = style.draws();
+    match mark {
+        DayMark::Ok => style.green(if signs { "✓" } else { "o" }),
+        DayMark::Warning => style.yellow(if signs { "!" } else { "w" }),
+        DayMark::Failed => style.red(if signs { "✗" } else { "F" }),
+        DayMark::None => style.dim(if signs { "·" } else { "-" }),
+    }
 }
 
 /// What is of the machine and its runs, where there are several destinations.

@@ -82,12 +82,12 @@ fn report_of(result: RunResult) -> Report {
         snapshot: None,
         findings: Vec::new(),
         steps: Vec::new(),
-        destinations: std::collections::BTreeMap::new(),
+        destinations: BTreeMap::new(),
     }
 }
 
 fn first_line(view: &BackupStatus) -> String {
-    let text = status_page(view, true, &Style::PLAIN);
+    let text = status_page(view, &LastDays::default(), true, &Style::PLAIN);
     assert_fits(&text);
     text.lines().next().unwrap().to_owned()
 }
@@ -114,7 +114,7 @@ fn a_status_tells_the_verdict_first() {
         ..facts(known(&few, &runs))
     };
     let view = build_status(&config, facts);
-    let text = status_page(&view, true, &Style::PLAIN);
+    let text = status_page(&view, &LastDays::default(), true, &Style::PLAIN);
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -228,7 +228,7 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
             ..facts(known(found, &[]))
         };
         let view = build_status(&config, facts);
-        let text = status_page(&view, true, &Style::PLAIN);
+        let text = status_page(&view, &LastDays::default(), true, &Style::PLAIN);
         assert_fits(&text);
         (first_line(&view), text)
     };
@@ -259,7 +259,15 @@ fn the_last_health_check_is_shown_and_counts_where_nothing_else_is_wrong() {
 #[test]
 fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     let mut found = good();
-    assert!(!status_page(&view(&found, None, false), true, &Style::PLAIN).contains("Cannot hold"));
+    assert!(
+        !status_page(
+            &view(&found, None, false),
+            &LastDays::default(),
+            true,
+            &Style::PLAIN
+        )
+        .contains("Cannot hold")
+    );
     let mut can = Capabilities::all();
     (can.hard_links, can.symlinks) = (false, false);
     found.expected_capabilities = Some(can);
@@ -269,7 +277,7 @@ fn what_a_drive_cannot_hold_is_shown_and_so_is_a_damaged_record() {
     ]))
     .unwrap();
     let view = view(&found, None, false);
-    let text = status_page(&view, true, &Style::PLAIN);
+    let text = status_page(&view, &LastDays::default(), true, &Style::PLAIN);
     assert_fits(&text);
     assert!(
         text.contains("Cannot hold   hard links, symlinks"),
@@ -303,7 +311,7 @@ fn known_damage_is_a_warning_with_what_to_do() {
     assert_eq!(view.verdict, StatusVerdict::Warning);
     assert!(first_line(&view).starts_with("warning: 1 stored file is damaged;"));
     for is_whole in [true, false] {
-        let page = status_page(&view, is_whole, &Style::PLAIN);
+        let page = status_page(&view, &LastDays::default(), is_whole, &Style::PLAIN);
         let count = |words: &str| page.matches(words).count();
         assert_eq!(
             count("`backup verify 2025-01-16_02-00-00 --repair` heals"),
@@ -333,4 +341,43 @@ fn a_verdict_that_is_a_refusal_says_that_the_next_run_is_refused() {
         warned.starts_with("warning: the disk is too full;"),
         "{warned}"
     );
+}
+
+#[test]
+fn the_last_days_are_marks_in_a_terminal_and_nothing_elsewhere() {
+    let date = |day: u32| chrono::NaiveDate::from_ymd_opt(2025, 1, day).unwrap();
+    let marks = [
+        DayMark::Ok,
+        DayMark::Warning,
+        DayMark::None,
+        DayMark::Failed,
+        DayMark::Ok,
+    ];
+    let days = (12..).zip(marks);
+    let days = days.map(|(day, mark)| Day {
+        date: date(day),
+        mark,
+    });
+    let days = LastDays::from([(None, days.collect())]);
+    let found = good();
+    let status = view(&found, None, false);
+    let page = |style| status_page(&status, &days, false, &style);
+    let plain = page(Style::PLAIN);
+    assert_eq!(
+        plain,
+        status_page(&status, &LastDays::default(), false, &Style::PLAIN)
+    );
+    let letters = page(Style {
+        drawing: Drawing::Letters,
+        ..Style::PLAIN
+    });
+    let expected =
+        "Last days     ow-Fo from 2025-01-12 to today: o ok, w warning, F failed, - none\n";
+    assert!(letters.ends_with(expected), "{letters}");
+    let signs = page(Style {
+        drawing: Drawing::Signs,
+        ..Style::PLAIN
+    });
+    assert!(signs.contains("✓!·✗✓ from"), "{signs}");
+    assert_fits(&signs);
 }

@@ -320,3 +320,44 @@ fn which(tool: &str) -> Option<std::path::PathBuf> {
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(tool));
     places.find(|place| place.exists())
 }
+
+#[test]
+fn a_run_of_the_units_is_watched_by_root_and_by_a_user_to_its_end() {
+    let Some(mut machine) = machine("a_run_of_the_units_is_watched_by_root_and_by_a_user") else {
+        return;
+    };
+    machine.configure(&config());
+    let pre = "touch /lab/begun; until [ -e /lab/go ]; do sleep 0.1; done";
+    machine.script("lab/pre", pre);
+    machine.boot();
+    machine.sh("systemctl start mnt-backup.mount").ok();
+    machine.sh("systemctl start --no-block backup.service").ok();
+    machine.wait_for("the pre-script", || machine.path("lab/begun").exists());
+    // What the machine remembers is closed to users; what its units say is not.
+    let watch = "
+        setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent \
+            backup status --watch --json > /lab/user 2> /lab/user.err &
+        backup status --watch --json > /lab/root &
+        until grep -q '\"unit\":\"backup.service\"' /lab/user && grep -q pre-script /lab/root; do
+            sleep 0.1
+        done
+        touch /lab/go
+        wait";
+    machine.sh(watch).ok();
+    let ended = "\"event\":\"run-ended\"";
+    for (who, expected) in [
+        ("root", "\"event\":\"step-finished\",\"step\":\"snapshot\""),
+        ("user", "\"event\":\"unit\""),
+    ] {
+        let told = machine.read(&format!("lab/{who}"));
+        assert!(told.contains(expected), "{told}");
+        let end = told.lines().find(|line| line.contains(ended)).unwrap();
+        assert!(end.contains("\"result\":\"success\""), "{end}");
+        assert!(
+            told.lines()
+                .last()
+                .unwrap()
+                .contains("\"event\":\"status\"")
+        );
+    }
+}

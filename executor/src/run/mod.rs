@@ -17,7 +17,7 @@ mod runner;
 mod session;
 mod sessions;
 mod step;
-pub(crate) mod systemd;
+pub mod systemd;
 
 pub use runner::{
     RunEnd, abandon_run, begin_delegated_run, begin_run, resume_delegated_run, resume_planned_run,

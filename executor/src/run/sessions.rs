@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schema::{
-    Config, Plan,
+    Config, Plan, StoredPath,
     config::DestinationName,
     journal::{JournalEvent, Outcome, Status},
     plan::{
@@ -321,5 +321,9 @@ impl Observer for InChain<'_> {
             },
             other => other,
         });
+    }
+
+    fn at_hand(&self, path: &StoredPath) {
+        self.observer.at_hand(path);
     }
 }

@@ -117,6 +117,45 @@ Result,ExecMainCode,ExecMainStatus,InvocationID";
         .collect()
 }
 
+/// Those of some units that are at work, each with what it says of that, in this order. None where systemd
+/// does not answer.
+#[must_use]
+pub fn units_at_work(units: &[String]) -> Vec<(String, String)> {
+    let mut words = vec!["show", "--property", "Id,ActiveState,StatusText"];
+    words.extend(units.iter().map(String::as_str));
+    let told = capture_output(
+        &mut systemctl_command(&words),
+        Vec::new(),
+        Limits::within(ANSWERS),
+    );
+    told.map_or_else(|_| Vec::new(), |told| parse_at_work(&told.stdout))
+}
+
+/// The units of `systemctl show` that are at work; a blank line stands between two.
+fn parse_at_work(text: &str) -> Vec<(String, String)> {
+    let units = text.split("\n\n").filter_map(|unit| {
+        let get = |key: &str| {
+            let mut lines = unit.lines().filter_map(|line| line.split_once('='));
+            lines.find_map(|(name, value)| (name == key).then_some(value))
+        };
+        let is_at_work = matches!(
+            get("ActiveState")?,
+            "activating" | "active" | "reloading" | "deactivating"
+        );
+        let says = get("StatusText").unwrap_or_default();
+        is_at_work.then_some((get("Id")?.to_owned(), says.to_owned()))
+    });
+    units.collect()
+}
+
+/// The exit code of the last end of a unit's process, where that is known.
+#[must_use]
+pub fn exit_code_of(unit: &str) -> Option<i32> {
+    let found = unit_properties(unit);
+    let exited = found.get("ExecMainCode").is_some_and(|code| code == "1");
+    found.get("ExecMainStatus").filter(|_| exited)?.parse().ok()
+}
+
 /// What became of a unit that was to be started; `before` is the invocation that ran last.
 fn unit_exit(
     unit: &str,
@@ -164,6 +203,22 @@ mod tests {
             .filter_map(|pair| pair.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn the_units_that_are_at_work_say_at_what() {
+        let text = "Id=backup.service\nActiveState=activating\nStatusText=run x\n\n\
+                    Id=backup-local.service\nActiveState=activating\nStatusText=copying: 3 %, a=b\n\n\
+                    Id=backup-cloud.service\nActiveState=inactive\nStatusText=\n";
+        let of = |name: &str, says: &str| (name.to_owned(), says.to_owned());
+        assert_eq!(
+            parse_at_work(text),
+            [
+                of("backup.service", "run x"),
+                of("backup-local.service", "copying: 3 %, a=b")
+            ]
+        );
+        assert_eq!(parse_at_work(""), []);
     }
 
     #[test]

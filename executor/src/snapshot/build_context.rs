@@ -9,7 +9,7 @@ use std::{
 };
 
 use schema::{
-    SnapshotId,
+    SnapshotId, StoredPath,
     plan::SnapshotStep,
     record::{Capabilities, SnapshotRecord},
 };
@@ -140,6 +140,12 @@ impl BuildContext<'_> {
         Ok(())
     }
 
+    /// The same, while this file is at hand.
+    pub(super) fn check_at(&self, path: &StoredPath) -> Result<()> {
+        self.context.observer.at_hand(path);
+        self.check()
+    }
+
     /// For what one of the threads has done by others: not by as many as a distance asks for, since each
     /// of these threads may come to that at the same time.
     pub(super) fn of_one_thread(&self) -> Context<'_> {
@@ -154,23 +160,24 @@ impl BuildContext<'_> {
         self.unsynced.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes were written: looks at the free space now and then.
-    pub(super) fn wrote(&self, bytes: u64) -> Result<()> {
-        self.passed(Passed {
+    /// Bytes of a file were written: looks at the free space now and then.
+    pub(super) fn wrote(&self, path: &StoredPath, bytes: u64) -> Result<()> {
+        let passed = Passed {
             read: bytes,
             written: bytes,
-        })
+        };
+        self.passed(path, passed)
     }
 
     /// Bytes of a file were passed, of which some may stand there already.
-    pub(super) fn passed(&self, passed: Passed) -> Result<()> {
+    pub(super) fn passed(&self, path: &StoredPath, passed: Passed) -> Result<()> {
         let Passed { read, written } = passed;
         self.flusher.wrote(0, written);
         let before = self.passed.fetch_add(read, Ordering::Relaxed);
         if before / SPACE_STEP != (before + read) / SPACE_STEP {
             self.check_space()?;
         }
-        self.check()
+        self.check_at(path)
     }
 
     /// Ends the work where the destination has less space than must stay free.

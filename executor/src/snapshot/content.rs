@@ -7,7 +7,7 @@
 use std::{fs::File, sync::PoisonError};
 
 use rustix::io::Errno;
-use schema::Digest;
+use schema::{Digest, StoredPath};
 
 use super::{jobs::BuildItem, worker::Worker};
 use crate::{
@@ -59,20 +59,21 @@ pub(super) fn from_source(
     before: &Stat,
 ) -> Result<Filled, CopyError> {
     let build = worker.build;
+    let path = worker.path().to_owned();
     let sparse = before.has_holes();
     if before.size >= WORTH_SHARING
         && worker.share(from, to, before)?
         // What was shared cannot change any more, so it is what is read.
         && let Some(shared) = reopen_to_read(to)?
     {
-        let mut check = |_| build.check();
+        let mut check = |_| build.check_at(&path);
         let read = worker.copier.digest(&shared, sparse, &mut check)?;
         return Ok(Filled::of(read, false));
     }
-    if let Some(filled) = over_basis(worker, item, from, to, before)? {
+    if let Some(filled) = over_basis(worker, (item, &path), from, to, before)? {
         return Ok(filled);
     }
-    let mut wrote = |length| build.wrote(length);
+    let mut wrote = |length| build.wrote(&path, length);
     let copied = worker
         .copier
         .copy(from, to, sparse, before.size, &mut wrote)?;
@@ -83,7 +84,7 @@ pub(super) fn from_source(
 /// the new file is empty, where it has nothing like it or no blocks can be shared.
 fn over_basis(
     worker: &mut Worker<'_>,
-    item: &BuildItem,
+    (item, path): (&BuildItem, &StoredPath),
     from: &File,
     to: &File,
     before: &Stat,
@@ -120,7 +121,7 @@ fn over_basis(
         there: &there,
         size: found.size,
     };
-    let mut passed = |passed| build.passed(passed);
+    let mut passed = |passed| build.passed(path, passed);
     let updated = worker
         .copier
         .update(from, shared, (sparse, before.size), &mut passed)?;

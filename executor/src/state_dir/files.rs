@@ -12,3 +12,4 @@ pub(super) const SUMMARY: &str = "summary.json";
 pub(super) const PLAN: &str = "plan.json";
 pub(super) const REPORT: &str = "report.json";
 pub(super) const NUMBER: &str = "number.json";
+pub(super) const PROGRESS: &str = "progress.json";

@@ -5,7 +5,7 @@
 //! sealed there; `record-index/` spares reading records again; `drill.json` and `health.json` what the last drill and the last health check
 //! came to;
 //! `destinations/<name>/` has what is remembered of one named destination alone;
-//! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `lock` lets one run at a time, `work.lock` one
+//! `deferrals.json` since when runs are deferred; `tries.json` how often timers tried; `progress.json` how far a run is; `lock` lets one run at a time, `work.lock` one
 //! process of it.
 
 pub(crate) mod aside;
@@ -17,6 +17,7 @@ mod notified;
 mod of_destination;
 mod open;
 mod part_journal;
+mod progress;
 mod record_index;
 pub(crate) mod remotes;
 mod run_lock;
@@ -30,6 +31,7 @@ pub use kept_digests::{
     room_to_take_over,
 };
 pub use open::StateDir;
+pub use progress::NotedProgress;
 pub use record_index::{Beside, RecordIndex};
 pub use run_lock::RunLock;
 pub use runs::Unfinished;

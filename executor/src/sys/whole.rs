@@ -21,6 +21,18 @@ impl Dir {
     /// # Errors
     /// Fails if the file cannot be written, synced or renamed.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.replace_whole(name, |file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })?;
+        Ok(self.sync()?)
+    }
+
+    /// The same of what a crash may take away: nothing is synced.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written or renamed.
+    pub fn write_unsynced(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         self.replace_whole(name, |file| file.write_all(bytes))
     }
 
@@ -35,8 +47,9 @@ impl Dir {
             if copied > limit {
                 return Err(longer_than(limit));
             }
-            Ok(())
-        })
+            file.sync_all()
+        })?;
+        Ok(self.sync()?)
     }
 
     fn replace_whole(
@@ -55,7 +68,6 @@ impl Dir {
             made => made?,
         };
         write(&mut file)?;
-        file.sync_all()?;
         match self.rename_over(beside, name) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) if self.is_folder(name) => {
                 self.set_aside(name)?;
@@ -63,7 +75,6 @@ impl Dir {
             }
             result => result?,
         }
-        self.sync()?;
         Ok(())
     }
 

@@ -3,12 +3,17 @@
 //! Owns what a status says and its verdict; the line that says it is in [`summary`]. Nothing here
 //! looks for anything: what is running and what was noticed is told to it.
 
+mod days;
 mod several;
 mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use self::{several::join_status, summary::damaged_files};
+pub use self::{
+    days::{Day, DayMark, mark_days},
+    several::join_status,
+    summary::damaged_files,
+};
 pub use crate::findings::notices::repair_command;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! What verbs with `--json` write to stderr while they work, and why they failed: an object on each line.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Finding, journal::Outcome};
+use crate::{Finding, RunResult, journal::Outcome, output::status::BackupStatus};
 
 /// Version of the lines' format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -55,6 +55,9 @@ pub enum ProgressEvent<'a> {
         bytes: u64,
         /// Of how many, as far as is known; 0 if nothing is.
         bytes_total: u64,
+        /// The file at hand, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<&'a str>,
     },
     /// Something was noticed.
     Noticed {
@@ -84,10 +87,29 @@ pub enum ProgressEvent<'a> {
         /// How it ended.
         outcome: &'a Outcome,
     },
+    /// What a unit of a run is at, which is all that a user may know of it.
+    Unit {
+        /// The unit.
+        unit: &'a str,
+        /// What it says.
+        says: &'a str,
+    },
+    /// A run that was watched ended.
+    RunEnded {
+        /// Its name; none where it ended before it had one.
+        run_id: Option<&'a str>,
+        /// How; none where it was killed, or not begun.
+        result: Option<RunResult>,
+    },
+    /// How things stand, which is the last line of who watches.
+    Status {
+        /// As `backup status --json` prints it.
+        status: &'a BackupStatus,
+    },
 }
 
 /// What a long piece of work is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Reading the sources' metadata.

@@ -19,6 +19,7 @@ use schema::{
 use super::{
     amount,
     page::{Page, configured_path, unbroken},
+    picture::bar,
     report, several,
 };
 use crate::style::{Style, printable};
@@ -85,7 +86,7 @@ pub(super) fn add_section(
     is_whole: bool,
     style: &Style,
 ) {
-    add_place(page, plan, inventory);
+    add_place(page, plan, inventory, style);
     if is_whole {
         add_steps(page, plan, inventory, style);
     } else {
@@ -151,7 +152,7 @@ pub(super) fn add_findings(page: &mut Page, findings: &[Finding], style: &Style)
 
 fn add_header(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     page.line(0, &title(plan, style));
-    add_place(page, plan, inventory);
+    add_place(page, plan, inventory, style);
 }
 
 /// For whom and when it is.
@@ -164,11 +165,14 @@ pub(super) fn title(plan: &Plan, style: &Style) -> String {
     )
 }
 
-fn add_place(page: &mut Page, plan: &Plan, inventory: &Inventory) {
+fn add_place(page: &mut Page, plan: &Plan, inventory: &Inventory, style: &Style) {
     let Some(destination) = &inventory.destination else {
         return;
     };
     page.line(0, &describe_destination(destination, &plan.host));
+    if style.draws() && destination.present && destination.total_bytes > 0 {
+        draw_room(page, destination, plan);
+    }
     let told = |code: &str| plan.findings.iter().any(|finding| finding.code == code);
     if destination.present
         && !told("kept-in-manifest-only")
@@ -181,6 +185,24 @@ fn add_place(page: &mut Page, plan: &Plan, inventory: &Inventory) {
             &format!("It cannot hold {}; the manifest does.", lacks.join(", ")),
         );
     }
+}
+
+/// What of the room is used, and what the run takes of it at most.
+fn draw_room(page: &mut Page, destination: &DestinationState, plan: &Plan) {
+    let whole = destination.total_bytes;
+    let used = whole.saturating_sub(destination.free_bytes);
+    let needed = plan.steps.iter().find_map(|step| match &step.action {
+        Action::SpaceCheck(check) => Some(check.needed_bytes),
+        _ => None,
+    });
+    let copied = needed.unwrap_or(0);
+    let drawn = bar(&[(used, '█'), (copied, '▓')], whole, ROOM);
+    let percent = |part: u64| u128::from(part) * 100 / u128::from(whole);
+    let more = match copied {
+        0 => String::new(),
+        _ => format!(", ▓ at most {} more", unbroken(&amount::bytes(copied))),
+    };
+    page.line(0, &format!("{drawn} {} % used{more}", percent(used)));
 }
 
 /// Where the snapshots are, with the room there.
@@ -206,6 +228,9 @@ fn describe_destination(destination: &DestinationState, host: &str) -> String {
         unbroken(&amount::bytes(destination.total_bytes)),
     )
 }
+
+/// Columns of the picture of a destination's room.
+const ROOM: usize = 32;
 
 /// Where a plan changes something.
 #[derive(Clone, Copy, PartialEq, Eq)]

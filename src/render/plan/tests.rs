@@ -184,7 +184,14 @@ fn warning() -> Finding {
 fn shown(of: &Plan, inventory: &Inventory) -> String {
     let text = plan_page(of, inventory, &Style::PLAIN);
     assert_fits(&text);
-    let coloured = plan_page(of, inventory, &Style { color: true });
+    let coloured = plan_page(
+        of,
+        inventory,
+        &Style {
+            color: true,
+            ..Style::PLAIN
+        },
+    );
     let widths = |text: &str| text.lines().map(crate::style::width).collect::<Vec<_>>();
     assert_eq!(widths(&text), widths(&coloured));
     text

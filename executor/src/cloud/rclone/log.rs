@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schema::{Digest, StoredPath};
 use serde::Deserialize;
 
 use super::credentials::Credentials;
@@ -69,7 +70,7 @@ struct Line {
 }
 
 /// Where the transfers are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Stats {
     bytes: u64,
@@ -79,6 +80,25 @@ struct Stats {
     checks: u64,
     deletes: u64,
     renames: u64,
+    transferring: Vec<Transfer>,
+}
+
+/// A file on its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Transfer {
+    name: String,
+}
+
+impl Stats {
+    /// A file on its way whose name says what it is: that of an object is its digest.
+    fn at_hand(&self) -> Option<&str> {
+        let names = self.transferring.iter().map(|one| one.name.as_str());
+        names.filter(|name| !name.is_empty()).find(|name| {
+            let last = name.rsplit('/').next().unwrap_or_default();
+            last.parse::<Digest>().is_err()
+        })
+    }
 }
 
 /// What a call said of single files.
@@ -157,7 +177,9 @@ impl<'a> Log<'a> {
     /// Tells how far the transfers are; gives whether they got on.
     fn progress(&mut self, stats: Stats) -> bool {
         let gets_on = stats != self.before;
-        self.before = stats;
+        if let Some(name) = stats.at_hand() {
+            self.context.observer.at_hand(StoredPath::new(name));
+        }
         self.context.observer.event(Event::Progress(Progress {
             phase: Phase::Cloud,
             entries: stats.transfers,
@@ -165,6 +187,7 @@ impl<'a> Log<'a> {
             bytes: stats.bytes,
             bytes_total: stats.total_bytes,
         }));
+        self.before = stats;
         gets_on
     }
 

@@ -166,6 +166,8 @@ impl<'a, 's> RsyncListener<'a, 's> {
     fn hear_output(&mut self, line: &[u8]) -> bool {
         match output::parse_output(line) {
             OutputEvent::Copied(path) => {
+                let at_hand = self.reader.path_of(&path);
+                self.context.observer.at_hand(&at_hand);
                 self.tally.entries += 1;
                 self.waiting.add(path.into_owned().into());
             }

@@ -294,7 +294,7 @@ fn copy_source(
         }
     }
     let crosses_none = call.step.one_file_system;
-    let sides = Sides::new(from, into, single, crosses_none, call.can.clone());
+    let sides = Sides::new((from, into), folder, single, crosses_none, call.can.clone());
     call.run(&arguments, &sides, adopter, tally)
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Sides {
     /// The folder of the source, and the one of the new tree that stands for it.
     pub(super) source: Dir,
     pub(super) new: Dir,
+    /// The path in the snapshot of the folder that it stands for.
+    pub(super) folder: StoredPathBuf,
     /// The names on both sides where the source is not a folder.
     pub(super) single: Option<(Vec<u8>, Vec<u8>)>,
     /// When rsync began.
@@ -37,8 +39,8 @@ pub(super) struct Sides {
 
 impl Sides {
     pub(super) fn new(
-        source: Dir,
-        new: Dir,
+        (source, new): (Dir, Dir),
+        folder: &StoredPath,
         single: Option<(Vec<u8>, Vec<u8>)>,
         one_file_system: bool,
         can: Capabilities,
@@ -48,6 +50,7 @@ impl Sides {
         Self {
             source,
             new,
+            folder: folder.to_owned(),
             single,
             began: now - LAG,
             one_file_system,
@@ -94,6 +97,11 @@ impl<'a> Reader<'a> {
             copier: Copier::default(),
             last: None,
         }
+    }
+
+    /// The path in the snapshot of what rsync tells of.
+    pub(super) fn path_of(&self, told: &[u8]) -> StoredPathBuf {
+        self.sides.folder.join(told)
     }
 
     /// Reads a file, if it is a copy of its source; `tick` is called now and then meanwhile.
