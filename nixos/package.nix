@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       (root + "/Cargo.lock")
       (root + "/Cargo.toml")
+      (root + "/desktop")
       (root + "/executor")
       (root + "/planner")
       (root + "/schema")
@@ -45,6 +46,10 @@ rustPlatform.buildRustPackage {
     for name in now status restore verify; do
       ln -s backup "$out/bin/backup-$name"
     done
+    install -D -m 755 desktop/backup-previous-versions --target-directory "$out/bin"
+    install -D -m 644 desktop/applications/*.desktop --target-directory "$out/share/applications"
+    install -D -m 755 desktop/kde/*.desktop --target-directory "$out/share/kio/servicemenus"
+    install -D -m 755 desktop/nautilus/* --target-directory "$out/share/backup/nautilus"
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     "$out/bin/backup" man --to man

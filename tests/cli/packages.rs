@@ -155,6 +155,10 @@ fn the_debian_package_has_all_pages_manuals_completions_units_and_the_rule() {
         "usr/share/fish/vendor_completions.d/backup.fish",
         "usr/share/zsh/vendor-completions/_backup",
         "usr/lib/udev/rules.d/60-backup.rules",
+        "usr/bin/backup-previous-versions",
+        "usr/share/applications/backup-previous-versions.desktop",
+        "usr/share/backup/nautilus/Previous versions",
+        "usr/share/kio/servicemenus/backup-previous-versions.desktop",
     ]
     .map(str::to_owned)
     .to_vec();
