@@ -136,8 +136,10 @@
               attr
               bindfs
               btrfs-progs
+              chromium
               dbus
               debootstrap
+              dejavu_fonts
               dpkg
               e2fsprogs
               exfat

@@ -342,6 +342,7 @@ in
         onFailure.example = false;
         desktop.example = false;
         command.example = literalExpression ''pkgs.writeShellScript "tell" "cat >> /var/log/told"'';
+        report.example = "weekly";
       }
       // {
         email =

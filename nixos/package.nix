@@ -24,6 +24,7 @@ rustPlatform.buildRustPackage {
       (root + "/desktop")
       (root + "/executor")
       (root + "/planner")
+      (root + "/report")
       (root + "/schema")
       (root + "/src")
       # Named in Cargo.toml, so cargo wants to see them even where it builds none.
@@ -33,7 +34,7 @@ rustPlatform.buildRustPackage {
 
   cargoLock.lockFile = root + "/Cargo.lock";
 
-  # The binary of the root package, not the three libraries' as well.
+  # The binary of the root package, not the libraries' as well.
   cargoBuildFlags = [ "--package=backup" ];
 
   # Most tests want root, loop devices or strace, which a build sandbox has not: ./test runs them.

@@ -215,6 +215,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::List(arguments) => commands::list::list_snapshots(arguments, settings, out),
         Verb::State(arguments) => commands::state::show_state(arguments, settings, out),
         Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),
+        Verb::Report(arguments) => commands::report::report_backups(arguments, settings, out),
         Verb::Diff(arguments) => commands::diff::show_diff(arguments, settings, out),
         Verb::Health(arguments) => commands::health::check_health(arguments, settings, out),
         Verb::Drill(arguments) => commands::drill::hold_drill(arguments, settings, out),

@@ -270,6 +270,10 @@ impl Observer for Screen<'_> {
             Notice::NotRemembered { because } => {
                 self.say(&format!("note: this is not remembered: {because}"));
             }
+            Notice::ReportNotMailed { error } => self.say(&format!(
+                "warning: the report by mail (notifications.report) was not sent: {}",
+                error.message
+            )),
             Notice::NoMetrics { error } => self.say_no_metrics(error),
             Notice::RestoringFrom { folder, made } => self.say_restoring_from(folder, *made),
             Notice::NewerPassedOver(warning) => {

@@ -1,13 +1,14 @@
-//! How often people are told of what no step of a run tells: errors before there is a plan, and runs
-//! that were deferred for too long.
+//! How often people are told of what no step of a run tells: errors before there is a plan, runs
+//! that were deferred for too long, and the report over a period.
 //!
 //! Owns when that is told. Whom, how and in which words is the executor's.
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, Datelike as _, Days, FixedOffset, Months, NaiveDate, NaiveTime, Weekday};
 use schema::{
     Config,
     clock::is_ahead,
-    notified::{Deferrals, NotifiedError, was_lately},
+    config::ReportPeriod,
+    notified::{Deferrals, MailedReport, NotifiedError, was_lately},
 };
 
 use crate::schedule;
@@ -91,8 +92,50 @@ pub fn is_late_with_deferrals(
     schedule::late_since(config, Some(since), now).is_some()
 }
 
+/// Since when a report is to tell that is mailed now; none where it is not due. It is once in each week or month,
+/// and tells of all the time since the last one: of no more than a year, and no less than a period.
+///
+/// A time that the clock has not reached yet is of a clock that was ahead, and silences nothing.
+#[must_use]
+pub fn report_due(config: &Config, last: Option<&MailedReport>, now: Time) -> Option<Time> {
+    let wanted = &config.notifications;
+    let period = wanted.report?;
+    wanted.email.as_ref().filter(|_| wanted.enable)?;
+    let today = now.date_naive();
+    let (begin, before) = match period {
+        ReportPeriod::Weekly => (
+            begin_of_week(today, config.local.week_starts_on.into()),
+            now.checked_sub_days(Days::new(7)),
+        ),
+        ReportPeriod::Monthly => (
+            today.with_day(1).unwrap_or(today),
+            now.checked_sub_months(Months::new(1)),
+        ),
+    };
+    let failed = last.and_then(|last| last.failed.as_ref());
+    if failed.is_some_and(|failed| failed.was_tried_lately(now)) {
+        return None;
+    }
+    let sent_at = last.and_then(|last| last.sent_at);
+    let sent_at = sent_at.filter(|sent_at| !is_ahead(*sent_at, now));
+    // By the clock of where it was sent: who travels west gets no second one.
+    if sent_at.is_some_and(|sent_at| sent_at.naive_local() >= begin.and_time(NaiveTime::MIN)) {
+        return None;
+    }
+    let before = before.unwrap_or(now);
+    let longest = now.checked_sub_months(Months::new(12)).unwrap_or(before);
+    Some(sent_at.map_or(before, |sent_at| sent_at.clamp(longest, before)))
+}
+
+fn begin_of_week(day: NaiveDate, starts_on: Weekday) -> NaiveDate {
+    let back = (day.weekday().num_days_from_monday() + 7 - starts_on.num_days_from_monday()) % 7;
+    day.checked_sub_days(Days::new(back.into())).unwrap_or(day)
+}
+
 #[cfg(test)]
 mod tests {
+    use schema::notified::FailedMail;
+
     use super::*;
 
     fn at(text: &str) -> Time {
@@ -149,6 +192,99 @@ mod tests {
             deferrals_with_one_more(Some(ahead), now),
             Deferrals::new(now)
         );
+    }
+
+    fn mailing(period: &str) -> Config {
+        serde_json::from_value(serde_json::json!({
+            "notifications": {
+                "enable": true,
+                "email": {"to": "a@example.org", "from": "b@example.org"},
+                "report": period,
+            },
+        }))
+        .unwrap()
+    }
+
+    /// Since when a report tells that is due now, after one that was sent then.
+    fn due(config: &Config, sent_at: Option<&str>, now: &str) -> Option<String> {
+        let last = sent_at.map(|sent_at| MailedReport {
+            sent_at: Some(at(sent_at)),
+            failed: None,
+        });
+        let since = report_due(config, last.as_ref(), at(now))?;
+        Some(since.format("%m-%d %H:%M").to_string())
+    }
+
+    #[test]
+    fn a_report_is_due_once_a_week_from_its_first_day_on() {
+        // 2025-03-09 is a Sunday, with which weeks begin.
+        let weekly = mailing("weekly");
+        let sunday = "2025-03-09T02:30:00+01:00";
+        assert_eq!(due(&weekly, None, sunday).as_deref(), Some("03-02 02:30"));
+        let last = Some("2025-03-02T02:30:00+01:00");
+        assert_eq!(due(&weekly, last, "2025-03-08T23:59:00+01:00"), None);
+        assert_eq!(
+            due(&weekly, last, "2025-03-09T00:10:00+01:00").as_deref(),
+            Some("03-02 00:10")
+        );
+        assert_eq!(
+            due(&weekly, Some(sunday), "2025-03-15T02:00:00+01:00"),
+            None
+        );
+        // A machine that was off for a while tells of all that time.
+        let late = due(&weekly, last, "2025-04-02T12:00:00+02:00");
+        assert_eq!(late.as_deref(), Some("03-02 02:30"));
+        // From Berlin to New York on the first day.
+        assert_eq!(
+            due(
+                &weekly,
+                Some("2025-03-09T02:00:00+01:00"),
+                "2025-03-09T02:00:00-05:00"
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_monthly_report_is_due_from_the_first_of_the_month_on() {
+        let monthly = mailing("monthly");
+        let last = Some("2025-02-01T02:00:00+01:00");
+        assert_eq!(due(&monthly, last, "2025-02-28T02:00:00+01:00"), None);
+        let first = due(&monthly, last, "2025-03-01T02:00:00+01:00");
+        assert_eq!(first.as_deref(), Some("02-01 02:00"));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_silences_no_report_and_who_wants_none_gets_none() {
+        let weekly = mailing("weekly");
+        let now = "2025-03-12T02:00:00+01:00";
+        let ahead = Some("2027-01-01T02:00:00+01:00");
+        assert_eq!(due(&weekly, ahead, now).as_deref(), Some("03-05 02:00"));
+        let mut without = weekly.clone();
+        without.notifications.email = None;
+        assert_eq!(due(&without, None, now), None);
+        let mut off = weekly;
+        off.notifications.enable = false;
+        assert_eq!(due(&off, None, now), None);
+        assert_eq!(due(&Config::default(), None, now), None);
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_tried_again_the_next_night_and_not_at_every_retry() {
+        let weekly = mailing("weekly");
+        let tried_at = at("2025-03-09T02:30:00+01:00");
+        let last = MailedReport {
+            sent_at: Some(at("2025-03-02T02:30:00+01:00")),
+            failed: Some(FailedMail {
+                since: tried_at,
+                tried_at,
+                because: "no sendmail".to_owned(),
+                hint: None,
+            }),
+        };
+        let due = |now| report_due(&weekly, Some(&last), at(now)).is_some();
+        assert!(!due("2025-03-09T02:45:00+01:00"));
+        assert!(due("2025-03-10T02:00:00+01:00"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     config::DestinationName,
     drill::Drill,
     journal::{Sealed, Status, StepReport},
+    notified::FailedMail,
     plan::{Part, copies_away, only_tells},
 };
 
@@ -200,13 +201,16 @@ pub struct Measured {
     /// What the last drill came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// Why the report that is to come by mail could not be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_unsent: Option<FailedMail>,
     /// Whether trial restores are made of the remote.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub drills_remote: bool,
 }
 
 /// When content was last read and compared, however much of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadBack {
     /// On the disk, or on any of those that take turns.
@@ -366,7 +370,7 @@ pub struct UnfinishedRun {
 }
 
 /// The room on a destination at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpaceSample {
     /// When.

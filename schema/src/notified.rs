@@ -1,6 +1,6 @@
 //! What is remembered of runs that were deferred and of errors that people were notified of, so that
-//! they are told once a day and not at every retry: `deferrals.json` and `told-error.json` in the
-//! state directory.
+//! they are told once a day and not at every retry, and of reports that were mailed, which come once in a
+//! period: `deferrals.json`, `told-error.json` and `mailed-report.json` in the state directory.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,9 @@ use crate::clock::is_within;
 
 /// Between two messages. A little less than a day, because timers are not exact.
 const BETWEEN: TimeDelta = TimeDelta::hours(23);
+
+/// Between two tries to mail a report: each night again, and not at every retry of a run.
+const BETWEEN_TRIES: TimeDelta = TimeDelta::hours(6);
 
 /// Whether something was told so lately that it need not be told again. A clock that was ahead
 /// silences nothing.
@@ -36,6 +39,37 @@ impl NotifiedError {
                 .filter(|part| !part.contains(|one: char| one.is_ascii_digit()))
         }
         lasting(&self.message).eq(lasting(message))
+    }
+}
+
+/// What became of the reports that come by mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailedReport {
+    /// When the last one was sent; none if none was.
+    pub sent_at: Option<DateTime<FixedOffset>>,
+    /// Why none could be sent since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedMail>,
+}
+
+/// Why a report could not be mailed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedMail {
+    /// When that was first so.
+    pub since: DateTime<FixedOffset>,
+    /// When it was last tried.
+    pub tried_at: DateTime<FixedOffset>,
+    /// In a sentence, as the last attempt told it.
+    pub because: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl FailedMail {
+    /// Whether it was tried so lately that it is not tried again yet.
+    #[must_use]
+    pub fn was_tried_lately(&self, now: DateTime<FixedOffset>) -> bool {
+        is_within(self.tried_at, now, BETWEEN_TRIES)
     }
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema::config::DestinationName;
 
 pub(crate) use self::runs::{
-    Apply, At, Deletions, Graph, Health, List, Now, OnDestination, OnNearest, Plan, Status,
+    Apply, At, Deletions, Graph, Health, List, Now, OnDestination, OnNearest, Plan, Report, Status,
 };
 pub(crate) use self::setup::{
     Check, Completions, CopyEngine, Format, Init, Man, NotifyTest, Schema, Settle, Setup, Simulate,
@@ -159,6 +159,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Check whether the backup can be relied on, and read a share of what is stored
     Health(Health),
+    /// Show how the backups went over a period, or write it as a page with charts
+    Report(Report),
     /// Copy a file or folder out of a snapshot
     Restore(Restore),
     /// Try a restore: put a snapshot where its files belong, in a room of its own, and run checks
@@ -209,8 +211,8 @@ Before a drive is detached, `backup view --remove` ends it."
 }
 
 /// The verbs of which [`Verb::only_looks`] is true, by name.
-pub(crate) const LOOKING: [&str; 9] = [
-    "check", "diff", "find", "health", "list", "restore", "state", "status", "verify",
+pub(crate) const LOOKING: [&str; 10] = [
+    "check", "diff", "find", "health", "list", "report", "restore", "state", "status", "verify",
 ];
 
 impl Verb {
@@ -227,6 +229,7 @@ impl Verb {
                 | Self::Restore(_)
                 | Self::Verify(_)
                 | Self::Health(_)
+                | Self::Report(_)
                 | Self::Check(_)
         )
     }

@@ -156,3 +156,22 @@ pub(crate) struct Health {
     #[command(flatten)]
     pub(crate) at: At,
 }
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The page needs nothing from elsewhere and no script: it can be sent, printed and kept. It is \
+written as a new file for its owner only, and has names of folders in it. Without --html the figures are shown \
+as text, and with --json all of the data is. Nothing else is written, and no stored data is read but manifests. \
+With notifications.report it comes by mail. Exits with 3 if something could not be looked at.\n\n\
+Examples:\n  sudo backup report --html report.html\n  sudo backup report --since 'last month'"
+)]
+pub(crate) struct Report {
+    /// Write it as a page with charts to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// When the period begins, such as `last month` or 2025-01-16 [default: 4 weeks ago]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
+}

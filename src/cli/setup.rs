@@ -191,6 +191,8 @@ pub(crate) enum Format {
     Diff,
     /// What `simulate` prints
     Simulate,
+    /// What the verb `report` prints; a report is what became of one run
+    PeriodReport,
     /// What `state` prints
     State,
     /// What this machine keeps: state.json

@@ -20,6 +20,7 @@ pub(crate) mod now;
 pub(crate) mod only;
 mod outcome;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod settle;

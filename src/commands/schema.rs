@@ -30,6 +30,7 @@ fn schema_of(format: Format) -> schemars::Schema {
         Format::List => schema_for!(output::list::SnapshotList),
         Format::Find => schema_for!(output::find::FoundPaths),
         Format::Diff => schema_for!(output::diff::SnapshotDiff),
+        Format::PeriodReport => schema_for!(output::period_report::PeriodReport),
         Format::Simulate => schema_for!(output::simulate::Simulation),
         Format::State => schema_for!(output::state::StateReport),
         Format::StateTable => schema_for!(schema::state::StateTable),

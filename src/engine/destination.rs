@@ -1,5 +1,7 @@
 //! The destination as the engine's verbs meet it: looked at, opened for reading, or refused.
 
+use std::{os::unix::fs::MetadataExt as _, path::Path};
+
 use executor::{
     Error,
     cloud::memory::recall_upload,
@@ -196,6 +198,20 @@ impl Engine {
     /// The inodes that no walk through sources enters: the folders that destinations have of this host.
     pub(super) fn inodes_left_out(&self) -> Vec<(u64, u64)> {
         host_inodes(&self.whole, &self.host_folder())
+    }
+
+    /// Whether a path is in the folder that a disk has of this host, whatever it is called there.
+    #[must_use]
+    pub fn is_stored(&self, path: &Path) -> bool {
+        let hosts = self.inodes_left_out();
+        let above = std::path::absolute(path).ok();
+        let above = above.as_deref().and_then(Path::parent);
+        let above = above.and_then(|above| above.canonicalize().ok());
+        let is_host = |folder: &Path| {
+            let found = folder.metadata();
+            found.is_ok_and(|found| hosts.contains(&(found.dev(), found.ino())))
+        };
+        above.is_some_and(|above| above.ancestors().any(is_host))
     }
 
     /// Opens the destination for reading, where it is there.

@@ -47,6 +47,7 @@ impl Engine {
             let health =
                 operation.check_each(|operation, told| operation.check_health(request, told))?;
             operation.write_metrics();
+            operation.mail_report_if_due();
             Ok(health)
         })
     }

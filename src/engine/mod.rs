@@ -36,6 +36,8 @@ mod progress_notes;
 mod reading;
 mod remote;
 mod remote_inventory;
+mod report;
+mod report_mail;
 mod restore;
 mod setup;
 mod state;

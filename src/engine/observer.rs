@@ -69,6 +69,11 @@ pub enum Notice<'a> {
         /// Why.
         because: &'a str,
     },
+    /// The report that is to come by mail could not be made or remembered.
+    ReportNotMailed {
+        /// Why.
+        error: &'a Error,
+    },
     /// The metrics cannot be written.
     NoMetrics {
         /// Why.

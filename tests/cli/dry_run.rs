@@ -11,13 +11,15 @@ const FIRST: &str = "2025-01-05T02:00:00+01:00";
 const SECOND: &str = "2025-01-06T02:00:00+01:00";
 
 /// Verbs that only show something.
-const SHOW: [&str; 10] = [
+const SHOW: [&str; 11] = [
     "check",
     "schema",
     "status",
     "list",
     "find",
     "diff",
+    // With --html it writes what is asked for, and nothing else.
+    "report",
     "simulate",
     "state",
     "completions",

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
-pub(crate) const VERBS: [&str; 30] = [
+pub(crate) const VERBS: [&str; 31] = [
     "try",
     "setup",
     "check",
@@ -18,6 +18,7 @@ pub(crate) const VERBS: [&str; 30] = [
     "find",
     "diff",
     "health",
+    "report",
     "restore",
     "drill",
     "verify",

@@ -79,6 +79,7 @@ mod remotes_expire;
 mod remotes_health;
 mod remotes_machines;
 mod repair;
+mod report;
 mod restore;
 mod restore_many;
 mod rsync;

@@ -34,6 +34,7 @@ fn output_that_cannot_be_written_is_an_error_of_every_verb() {
         &["verify"],
         &["restore", "--list"],
         &["simulate", "--days", "3"],
+        &["report"],
         &["completions", "bash"],
         &["man"],
         &["systemd-units", "--program", "/bin/sh"],

@@ -49,6 +49,7 @@ fn each_document_is_as_its_schema_says_and_tells_its_version() {
         (0, &["prune", "--yes"]),
         (0, &["init"]),
         (0, &["health"]),
+        (0, &["report"]),
         (0, &["verify"]),
         (0, &["restore", "latest", &home, &new]),
         (0, &["pin", "latest"]),

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::lab::{Nix, Nixpkgs, PROGRAM, ROOT, examples};
 
 /// What the flake reads; not `target`, which has gigabytes.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "Cargo.lock",
     "Cargo.toml",
     "examples",
@@ -21,6 +21,7 @@ const FILES: [&str; 11] = [
     "flake.nix",
     "nixos",
     "planner",
+    "report",
     "schema",
     "src",
     "tests",

@@ -168,7 +168,10 @@ fn enums_are_those_of_the_schema() {
             None if section == "destinations.<name>" => &root["$defs"]["Destination"],
             None => &root,
         };
-        let target = at["properties"][key]["$ref"].as_str().unwrap();
+        let property = &at["properties"][key];
+        // One that may be null is one of two.
+        let target = property["$ref"].as_str();
+        let target = target.or(property["anyOf"][0]["$ref"].as_str()).unwrap();
         let target = root.pointer(target.trim_start_matches('#')).unwrap();
         let allowed: Vec<Value> = match (target["enum"].as_array(), target["oneOf"].as_array()) {
             (Some(values), _) => values.clone(),
@@ -178,7 +181,7 @@ fn enums_are_those_of_the_schema() {
         assert_eq!(values, &allowed, "{path}");
         seen += 1;
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 14);
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn measure_health(
         measured.running = state.is_busy();
         measured.runs = state.ended_runs().unwrap_or_default();
         measured.last_check_at = state.health().map(|last| last.checked_at);
+        measured.report_unsent = state.mailed_report().and_then(|mailed| mailed.failed);
         measured.drill = state.drill();
         measured.read_back = state.read_back(config, remote);
         measured.unfinished = state.unfinished().ok().flatten().map(|run| UnfinishedRun {

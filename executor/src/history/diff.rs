@@ -111,14 +111,42 @@ impl From<Entry> for Side {
 /// A manifest that cannot be read, or an interruption.
 pub fn diff_snapshots(
     store: &Store,
-    (before, after): (SnapshotId, SnapshotId),
+    snapshots: (SnapshotId, SnapshotId),
     path: &StoredPath,
     context: Context<'_>,
 ) -> Result<Diff> {
+    let mut diff = Diff::default();
+    let differs = &mut |before, after| match (before, after) {
+        (Some(before), Some(after)) => diff.both(before, after),
+        (None, after) => diff.push(Change::Added, None, after),
+        (before, None) => diff.push(Change::Removed, before, None),
+    };
+    let same = pass_differences(store, snapshots, path, context, differs)?;
+    diff.same += same;
+    diff.find_renames_by(&|side: &Side| {
+        // Empty files are all alike.
+        let is_some = side.kind == Kind::File && side.size > 0;
+        side.digest.filter(|_| is_some)
+    });
+    Ok(diff)
+}
+
+/// Gives the entries of two snapshots whose lines differ, in the order of manifests: what the earlier has of a
+/// path, and what the later has. How many have the same line in both is the result.
+///
+/// # Errors
+/// As [`diff_snapshots`].
+pub(super) fn pass_differences(
+    store: &Store,
+    (before, after): (SnapshotId, SnapshotId),
+    path: &StoredPath,
+    context: Context<'_>,
+    differs: &mut dyn FnMut(Option<Entry>, Option<Entry>),
+) -> Result<u64> {
     let texts = RecentTexts::default();
     let before = &mut Lines::open(store, before, path, &texts)?;
     let after = &mut Lines::open(store, after, path, &texts)?;
-    let mut diff = Diff::default();
+    let mut same = 0;
     let mut steps = 0_u32;
     before.advance()?;
     after.advance()?;
@@ -130,42 +158,36 @@ pub fn diff_snapshots(
         if let (Some(one), Some(other)) = (before.untouched_segment(), after.untouched_segment())
             && one == other
         {
-            diff.same += before.skip_segment()?;
+            same += before.skip_segment()?;
             after.skip_segment()?;
             continue;
         }
         let order = match (before.path(), after.path()) {
-            (None, None) => break,
+            (None, None) => return Ok(same),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(before), Some(after)) => order_of_paths(before, after),
         };
         match order {
             Ordering::Less => {
-                diff.push(Change::Removed, Some(before.entry()?), None);
+                differs(Some(before.entry()?), None);
                 before.advance()?;
             }
             Ordering::Greater => {
-                diff.push(Change::Added, None, Some(after.entry()?));
+                differs(None, Some(after.entry()?));
                 after.advance()?;
             }
             Ordering::Equal => {
                 if before.line() == after.line() {
-                    diff.same += 1;
+                    same += 1;
                 } else {
-                    diff.both(before.entry()?, after.entry()?);
+                    differs(Some(before.entry()?), Some(after.entry()?));
                 }
                 before.advance()?;
                 after.advance()?;
             }
         }
     }
-    diff.find_renames_by(&|side: &Side| {
-        // Empty files are all alike.
-        let is_some = side.kind == Kind::File && side.size > 0;
-        side.digest.filter(|_| is_some)
-    });
-    Ok(diff)
 }
 
 impl Diff {

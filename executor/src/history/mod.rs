@@ -6,6 +6,7 @@
 mod diff;
 mod documents;
 mod find;
+mod folders;
 mod lines;
 mod now;
 mod search;
@@ -14,6 +15,7 @@ mod shared;
 pub use diff::{Change, Diff, Difference, Side, diff_snapshots};
 pub use documents::{NOW, add_unread, begin_search, found_path, live_diff, snapshot_diff};
 pub use find::{FoundVersions, Unread, Version, find_versions};
+pub use folders::tally_folders;
 pub use now::{Now, diff_now};
 pub use search::Search;
 

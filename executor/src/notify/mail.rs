@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, FixedOffset};
 use mail_builder::{MessageBuilder, headers::raw::Raw};
 use schema::shell;
 
 use super::{
-    Message, News,
+    Message, News, ReportMail,
     attempt::{Failure, Tried},
     program::run_notifier,
 };
@@ -25,7 +26,7 @@ const PLACES: [&str; 4] = [
     "/run/current-system/sw/bin/sendmail",
 ];
 
-/// Hands the mail over.
+/// Tells of a run by mail.
 pub(super) fn notify_by_mail(
     to: &str,
     from: &str,
@@ -33,6 +34,21 @@ pub(super) fn notify_by_mail(
     message: &Message,
     limit: Duration,
 ) -> Tried {
+    let mail = headers(to, from, &news.report.run_id, &message.title, news.now);
+    hand_over(to, from, mail.text_body(message.body.as_str()), limit)
+}
+
+/// Sends a report over a period.
+pub(super) fn mail_report(to: &str, from: &str, report: &ReportMail<'_>, limit: Duration) -> Tried {
+    let mail = headers(to, from, "report", report.subject, report.now)
+        .text_body(report.text)
+        .html_body(report.html)
+        .attachment("text/html", report.page_name, report.page.as_bytes());
+    hand_over(to, from, mail, limit)
+}
+
+/// Hands a mail over.
+fn hand_over(to: &str, from: &str, mail: MessageBuilder<'_>, limit: Duration) -> Tried {
     let Some(program) = find_sendmail(std::env::var_os("PATH").as_deref(), &PLACES) else {
         return Err(Failure::lasting(
             "cannot be sent: there is no sendmail on this machine",
@@ -40,7 +56,7 @@ pub(super) fn notify_by_mail(
         ));
     };
     let named = shell::word(program.as_os_str().as_bytes());
-    let mail = compose_mail(to, from, news, message)
+    let mail = with_local_ends(mail)
         .map_err(|error| Failure::lasting(format!("cannot be written: {error}"), ""))?;
     let mut command = Command::new(&program);
     // A line with nothing but a dot does not end the mail; bounces go to the sender.
@@ -94,13 +110,14 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The mail (RFC 5322), with the line ends of a local program.
-fn compose_mail(
-    to: &str,
-    from: &str,
-    news: &News<'_>,
-    message: &Message,
-) -> std::io::Result<Vec<u8>> {
+/// What stands above a mail (RFC 5322); `about` says what it is of.
+fn headers<'x>(
+    to: &'x str,
+    from: &'x str,
+    about: &str,
+    subject: &'x str,
+    now: DateTime<FixedOffset>,
+) -> MessageBuilder<'x> {
     let in_id = |c: char| {
         if c.is_ascii_alphanumeric() || c == '-' {
             c
@@ -108,18 +125,21 @@ fn compose_mail(
             '.'
         }
     };
-    let local: String = news.report.run_id.chars().map(in_id).collect();
+    let local: String = about.chars().map(in_id).collect();
     let host = from.rsplit('@').next().unwrap_or("localhost");
-    let unique = news.now.timestamp_micros();
-    let text = MessageBuilder::new()
+    let unique = now.timestamp_micros();
+    MessageBuilder::new()
         .from(from)
         .to(to)
-        .subject(message.title.as_str())
-        .date(news.now.timestamp())
+        .subject(subject)
+        .date(now.timestamp())
         .message_id(format!("{local}.{unique}@{host}"))
         // No vacation note shall answer it (RFC 3834, section 5).
         .header("Auto-Submitted", Raw::new("auto-generated"))
-        .text_body(message.body.as_str())
-        .write_to_string()?;
+}
+
+/// A mail with the line ends of a local program.
+fn with_local_ends(mail: MessageBuilder<'_>) -> std::io::Result<Vec<u8>> {
+    let text = mail.write_to_string()?;
     Ok(text.replace("\r\n", "\n").into_bytes())
 }

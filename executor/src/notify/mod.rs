@@ -21,8 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, FixedOffset};
 use schema::{
     RunResult,
+    config::Email,
     journal::NotifiedChannel,
     plan::{AnnounceStep, Channel, NotifyStep},
 };
@@ -150,6 +152,38 @@ pub fn notify_channels(
             })
             .collect()
     })
+}
+
+/// A report over a period, as it is mailed.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportMail<'a> {
+    /// The line that a reader sees first.
+    pub subject: &'a str,
+    /// What it says, as text.
+    pub text: &'a str,
+    /// The same in HTML.
+    pub html: &'a str,
+    /// The whole page, which goes with it.
+    pub page: &'a str,
+    /// Its name.
+    pub page_name: &'a str,
+    /// When it is sent.
+    pub now: DateTime<FixedOffset>,
+}
+
+/// Sends a report over a period to whom `notifications.email` names.
+#[must_use]
+pub fn send_report(
+    email: &Email,
+    report: &ReportMail<'_>,
+    patience: Patience,
+    stop: &Stop,
+) -> NotifiedChannel {
+    let Email { to, from } = email.clone();
+    let (answer, tries) = try_often(patience, stop, |limit| {
+        mail::mail_report(&to, &from, report, limit)
+    });
+    channel_answer(&Channel::Email { to, from }, answer, tries)
 }
 
 /// Tells a dead man's switch that a run starts.

@@ -7,18 +7,23 @@ use chrono::{DateTime, FixedOffset};
 use rustix::io::Errno;
 use schema::{
     clock::is_ahead,
-    notified::{Deferrals, NotifiedError},
+    notified::{Deferrals, MailedReport, NotifiedError},
     plan::LastGood,
     tries::Tries,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::open::StateDir;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    lock::Lock,
+};
 
 pub(super) const DEFERRALS: &str = "deferrals.json";
 pub(super) const TOLD_ERROR: &str = "told-error.json";
 pub(super) const TRIES: &str = "tries.json";
+pub(super) const MAILED_REPORT: &str = "mailed-report.json";
+const MAIL_LOCK: &str = "mail.lock";
 
 impl StateDir {
     /// The last good snapshot that a run of this machine sealed, whatever became of it since; none
@@ -78,6 +83,28 @@ impl StateDir {
     /// Fails if the state directory cannot be written.
     pub fn remember_deferrals(&self, deferrals: Option<Deferrals>) -> Result<()> {
         self.keep_or_remove(DEFERRALS, deferrals.as_ref())
+    }
+
+    /// What became of the reports that come by mail; nothing where that is damaged, or there was none.
+    #[must_use]
+    pub fn mailed_report(&self) -> Option<MailedReport> {
+        self.recall(MAILED_REPORT)
+    }
+
+    /// Remembers this of them instead.
+    ///
+    /// # Errors
+    /// Fails if the state directory cannot be written.
+    pub fn remember_mailed_report(&self, mailed: &MailedReport) -> Result<()> {
+        self.keep(MAILED_REPORT, mailed)
+    }
+
+    /// Takes the lock of whoever mails a report, so that no two do at once.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn lock_report_mail(&self) -> Result<Lock> {
+        Lock::take(&self.dir, MAIL_LOCK, &self.named(MAIL_LOCK))
     }
 
     fn keep_or_remove<T: Serialize + DeserializeOwned>(

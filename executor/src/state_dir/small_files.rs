@@ -9,7 +9,7 @@ use rustix::{fs::StatVfsMountFlags, io::Errno};
 use schema::{
     drill::Drill,
     health::Health,
-    notified::{Deferrals, NotifiedError},
+    notified::{Deferrals, MailedReport, NotifiedError},
     tries::Tries,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,7 +19,7 @@ use super::{
     destinations::Destinations,
     files::{DESTINATIONS, RUNS, SEALED, VERIFIED},
     history::{DRILL, HEALTH},
-    notified::{DEFERRALS, TOLD_ERROR, TRIES},
+    notified::{DEFERRALS, MAILED_REPORT, TOLD_ERROR, TRIES},
     of_destination::OF,
     open::StateDir,
     remotes::damaged_remotes,
@@ -174,6 +174,7 @@ impl StateDir {
             inspect_file::<Deferrals>(&base, DEFERRALS),
             inspect_file::<NotifiedError>(&base, TOLD_ERROR),
             inspect_file::<Tries>(&base, TRIES),
+            inspect_file::<MailedReport>(&base, MAILED_REPORT),
         ];
         let mut all: Vec<(String, String)> = all.into_iter().flatten().collect();
         for name in self.named_destinations() {

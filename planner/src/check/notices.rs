@@ -37,6 +37,22 @@ pub(super) fn no_channel(config: &Config) -> Vec<RuleFinding> {
     })
 }
 
+/// A report that has nobody to go to.
+pub(super) fn report(config: &Config) -> Vec<RuleFinding> {
+    let n = &config.notifications;
+    let problem = match (n.enable, &n.email) {
+        (true, Some(_)) => return Vec::new(),
+        (false, _) => "set, and `notifications.enable` is false",
+        (true, None) => "set, and `notifications.email` is null",
+    };
+    finding_if(n.report.is_some(), || {
+        RuleFinding::new("notifications.report", problem)
+            .expected("`notifications.enable` and `notifications.email`, since it comes by mail")
+            .hint("set these, or set `notifications.report` to null")
+            .with(&["notifications.enable", "notifications.email"])
+    })
+}
+
 /// Mail addresses that sendmail would misread.
 pub(super) fn email(config: &Config) -> Vec<RuleFinding> {
     let Some(email) = &config.notifications.email else {

@@ -41,6 +41,7 @@ const FAULTS: &[Rule] = &[
     calendars::drill,
     notices::no_channel,
     notices::email,
+    notices::report,
     notices::urls,
     notices::in_files,
     notices::topic,

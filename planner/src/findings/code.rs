@@ -95,6 +95,7 @@ pub const DELETIONS_WITHHELD: &str = "deletions-withheld";
 
 // Of health checks.
 pub const HEALTH_CHECKED: &str = "health-checked";
+pub const REPORT_UNSENT: &str = "report-unsent";
 pub const DESTINATION_UNREADABLE: &str = "destination-unreadable";
 pub const NO_GOOD_BACKUP: &str = "no-good-backup";
 pub const BACKUP_TOO_OLD: &str = "backup-too-old";

@@ -1,7 +1,7 @@
 //! How runs went: the last one, one that waits to be continued, and whether the clock can be
 //! trusted.
 
-use schema::{Finding, RunResult, clock, health::EndedRun, plan::Part};
+use schema::{Finding, RunResult, clock, health::EndedRun, notified::FailedMail, plan::Part};
 
 use super::{Checkup, note, warning};
 use crate::{findings::code, standing};
@@ -34,6 +34,8 @@ pub(super) fn check_runs(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
     if let Some(last) = measured.runs.last() {
         told(last, findings);
     }
+    let unsent = measured.report_unsent.as_ref();
+    findings.extend(unsent.and_then(|failed| report_unsent(checkup, failed)));
     let mut looked = measured.runs.iter().rev();
     let standing = looked.find_map(|run| run.standing.as_ref());
     findings.extend(standing.into_iter().flatten().cloned());
@@ -52,6 +54,21 @@ pub(super) fn check_runs(checkup: &Checkup<'_>, findings: &mut Vec<Finding>) {
             .hint("check the clock with `timedatectl`: ages and retention go by it"),
         );
     }
+}
+
+/// That the report which is to come by mail does not.
+fn report_unsent(checkup: &Checkup<'_>, failed: &FailedMail) -> Option<Finding> {
+    checkup.facts.config.notifications.report?;
+    let found = warning(
+        code::REPORT_UNSENT,
+        format!(
+            "the report by mail (notifications.report) could not be sent since {}: {}",
+            failed.since.format("%Y-%m-%d"),
+            failed.because
+        ),
+    );
+    let hint = failed.hint.as_deref();
+    Some(found.hint(hint.unwrap_or("`sudo backup notify-test` tries it")))
 }
 
 /// How the last run of a part ended.

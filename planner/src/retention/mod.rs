@@ -50,6 +50,7 @@
 //!   or sealed under a clock that ran backwards). One with errors gives way to a complete one.
 
 mod buckets;
+pub mod outlook;
 pub mod simulate;
 
 use std::{

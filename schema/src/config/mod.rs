@@ -20,7 +20,9 @@ pub use destinations::{
 pub use drill::{Drill, DrillCheck};
 pub use local::{IfAbsent, Local, MakeRoom, Weekday};
 pub(crate) use local::{default_max_hole_bytes, is_default_max_hole_bytes};
-pub use notifications::{Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, Webhook};
+pub use notifications::{
+    Command, Email, Healthcheck, Monitoring, Notifications, Ntfy, ReportPeriod, Webhook,
+};
 pub use policy::Policy;
 pub use text::{AbsolutePath, CalendarText, ConfigVersion, MaxDelete, Subset, TimeOfDay, fault};
 pub use view::RemoteOptions;

@@ -31,6 +31,20 @@ pub struct Notifications {
     pub healthcheck: Option<Healthcheck>,
     /// Executable that gets the report on standard input.
     pub command: Option<Command>,
+    /// How often a report over the time since the last one comes by mail (`email`): how the backups went, with
+    /// charts in an attached page. It is sent by the first health check or backup of a week or a month, and
+    /// tried again by the next if that fails.
+    pub report: Option<ReportPeriod>,
+}
+
+/// How often a report comes by mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReportPeriod {
+    /// In each week, which begins as `local.weekStartsOn` says.
+    Weekly,
+    /// In each month.
+    Monthly,
 }
 
 impl Notifications {
@@ -120,6 +134,7 @@ impl Default for Notifications {
             webhook: None,
             healthcheck: None,
             command: None,
+            report: None,
         }
     }
 }

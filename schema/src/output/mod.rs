@@ -15,6 +15,7 @@ pub mod diff;
 pub mod find;
 pub mod list;
 pub mod notify_test;
+pub mod period_report;
 pub mod progress;
 pub mod restore;
 pub mod setup;

@@ -123,6 +123,13 @@ impl Engine {
                     operation.notify_of_error(error, timer);
                 }
             }
+            let is_whole = matches!(
+                request.kind,
+                BackupKind::Whole | BackupKind::IfDue(_) | BackupKind::Saved(_)
+            );
+            if let (Ok(ApplyOutcome::Run(_)), true) = (&outcome, is_whole) {
+                operation.mail_report_if_due();
+            }
             outcome
         })
     }

@@ -74,7 +74,7 @@ fn take(stream: TcpStream) -> Option<String> {
 }
 
 /// Puts a script before all else on the path as the machine's sendmail.
-fn with_sendmail(lab: &Lab, body: &str, arguments: &[&str]) -> Ran {
+pub(super) fn with_sendmail(lab: &Lab, body: &str, arguments: &[&str]) -> Ran {
     lab.script("bin/sendmail", body);
     let mut path = OsString::from(lab.path("bin"));
     path.push(":");
@@ -84,7 +84,7 @@ fn with_sendmail(lab: &Lab, body: &str, arguments: &[&str]) -> Ran {
     run_command(command, arguments)
 }
 
-fn mailing() -> Lab {
+pub(super) fn mailing() -> Lab {
     let mut lab = lab();
     lab.set("hostname", "m\u{fc}nchen");
     lab.set(

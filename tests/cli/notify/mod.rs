@@ -3,6 +3,7 @@
 mod desktop;
 mod mail;
 pub(crate) mod repeated;
+mod report;
 mod secrets;
 #[path = "../../../executor/tests/notify/server.rs"]
 pub(crate) mod server;

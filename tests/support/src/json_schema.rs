@@ -16,7 +16,7 @@ const ANNOTATIONS: [&str; 7] = [
 ];
 
 /// Verbs that print a document, each with its format when the verb is run, and with `--dry-run`.
-pub const DOCUMENTS: [(&str, &str, &str); 24] = [
+pub const DOCUMENTS: [(&str, &str, &str); 25] = [
     ("accept", "report", "plan"),
     ("adopt", "report", "adopt"),
     ("apply", "report", "plan"),
@@ -33,6 +33,7 @@ pub const DOCUMENTS: [(&str, &str, &str); 24] = [
     ("pin", "report", "plan"),
     ("plan", "plan", "plan"),
     ("prune", "report", "plan"),
+    ("report", "period-report", "period-report"),
     ("restore", "report", "restore"),
     ("setup", "setup", "setup"),
     ("simulate", "simulate", "simulate"),
