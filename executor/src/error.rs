@@ -141,7 +141,7 @@ impl Error {
         }
         let (hint, hint_scope) = match code {
             Some(code) => general_hint(code, doing, path),
-            None => (None, HintScope::Specific),
+            None => (scarcity_hint(&error).map(str::to_owned), HintScope::General),
         };
         Self {
             code,
@@ -318,6 +318,25 @@ fn general_hint(code: FailureCode, doing: &str, path: &[u8]) -> (Option<String>,
     (Some(hint), HintScope::Specific)
 }
 
+/// What to do where the machine, and not what stands at a path, lets a system call fail.
+fn scarcity_hint(error: &io::Error) -> Option<&'static str> {
+    let errno = Errno::from_raw_os_error(error.raw_os_error()?);
+    Some(match errno {
+        Errno::NFILE | Errno::MFILE => {
+            "too many files are open on this machine: run it again when other programs have ended; \
+             `sysctl fs.file-nr` tells how many there are"
+        }
+        Errno::NOMEM | Errno::AGAIN => {
+            "the machine has too little memory, or too many processes: run it again when other \
+             programs have ended"
+        }
+        Errno::MLINK => {
+            "the file system allows no more names there: run it again, and look at `dmesg`"
+        }
+        _ => return None,
+    })
+}
+
 /// What to do where the user who runs this may not do something to a path.
 fn access_denied_hint(doing: &str, path: &[u8]) -> String {
     let reads = ["open", "read", "list", "look at", "look into"].contains(&doing);
@@ -413,6 +432,21 @@ mod tests {
         assert!(Error::failed("cannot open").of_basis_tree().is_of_basis());
         assert!(!Error::interrupted().of_basis().is_of_basis());
         assert!(!Error::interrupted().of_basis_tree().is_of_basis());
+    }
+
+    #[test]
+    fn what_the_machine_lacks_has_a_hint_that_gives_way() {
+        for errno in [
+            Errno::NFILE,
+            Errno::MFILE,
+            Errno::NOMEM,
+            Errno::AGAIN,
+            Errno::MLINK,
+        ] {
+            let error = Error::io("lock", b"/mnt/x", errno);
+            assert!(error.hint.is_some(), "{errno:?}");
+            assert_eq!(error.hint("other").hint.as_deref(), Some("other"));
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{Datelike as _, Days, NaiveDate};
+use chrono::NaiveDate;
+use test_support::must_be_kept;
 
 use crate::home::Tree;
 
@@ -65,30 +66,10 @@ impl Model {
     /// Snapshots that the policy must not have let go: of each of the last days, weeks and months
     /// that have a snapshot, one; and the last three whatever their day.
     pub(crate) fn must_be_there(&self) -> Vec<BTreeSet<&str>> {
-        let good = || {
-            self.made
-                .iter()
-                .filter(|(_, one)| one.counts && one.complete)
-        };
-        let week = |day: NaiveDate| day - Days::new(day.weekday().num_days_from_sunday().into());
-        let month = |day: NaiveDate| day.with_day(1).unwrap();
-        let buckets = |of: &dyn Fn(NaiveDate) -> NaiveDate, count: usize| {
-            let mut filled: BTreeMap<NaiveDate, BTreeSet<&str>> = BTreeMap::new();
-            for (id, one) in good() {
-                filled.entry(of(one.day)).or_default().insert(id);
-            }
-            filled.into_values().rev().take(count).collect::<Vec<_>>()
-        };
-        let (daily, weekly, monthly) = self.keep;
-        let mut all = buckets(&|day| day, daily);
-        all.extend(buckets(&week, weekly));
-        all.extend(buckets(&month, monthly));
-        let last = good()
-            .rev()
-            .take(self.last)
-            .map(|(id, _)| BTreeSet::from([id.as_str()]));
-        all.extend(last);
-        all
+        let all = self.made.iter();
+        let good = all.filter(|(_, one)| one.counts && one.complete);
+        let good: Vec<_> = good.map(|(id, one)| (id.as_str(), one.day)).collect();
+        must_be_kept(&good, self.keep, self.last)
     }
 
     /// Fails if more of these are there than the policy has places, and one for the newest that was

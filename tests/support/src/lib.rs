@@ -3,10 +3,12 @@
 //!
 //! Owns no expectation of the program: what must be so is said in the tests.
 
+mod evidence;
 mod files;
 mod format;
 mod http_proxy;
 mod json_schema;
+mod kept;
 mod lab;
 mod many;
 mod mounts;
@@ -18,10 +20,12 @@ mod tools;
 mod wait;
 
 pub use self::{
+    evidence::keep_evidence,
     files::{contents_below, entry_names, everything_below, flip_byte, read_json},
     format::{check_with_example, list_with_example, read_by_format_page, restore_with_example},
     http_proxy::{Fate, HttpProxy, Request},
     json_schema::{DOCUMENTS, WITHOUT_DOCUMENT, check_output, differences, read_schema},
+    kept::must_be_kept,
     lab::{Lab, id_of},
     mounts::{Mounted, is_mounted, make_ext4, why_nothing_can_be_mounted},
     output::{Ran, run_command, wait_for_child},
