@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, fs};
 
+use serde_json::json;
+use test_support::entry_names;
+
 use crate::{
     check::{all_whole, equal},
     kills::{Reference, reference},
-    lab::{ID, LATER, NOW, Ran, Random, every_point, is_missing, kills},
+    lab::{BEFORE, ID, LATER, NOW, Ran, Random, World, every_point, is_missing, kills},
     sweep::APPLY,
 };
 
@@ -243,4 +246,63 @@ fn a_fault_in_a_run_that_is_continued_after_a_kill_is_survived_too() {
             "{what}: an old snapshot was changed"
         );
     }
+}
+
+/// The world's first snapshots, of a source with a folder in it.
+fn with_a_folder() -> World {
+    let world = World::new(&json!({}));
+    for name in ["first/file", "second/file"] {
+        world.write(&format!("src/{name}"), name);
+    }
+    world
+}
+
+/// Has calls of this name on what is in a folder fail.
+fn fault_in<'a>(folder: &'a str, call: &str, options: &'a mut [String; 2]) -> [&'a str; 6] {
+    *options = [
+        format!("trace={call}"),
+        format!("inject={call}:error=EMLINK:when=1"),
+    ];
+    ["-P", folder, "-e", &options[0], "-e", &options[1]]
+}
+
+#[test]
+fn a_folder_that_cannot_be_opened_once_it_is_made_does_not_stay_in_the_tree() {
+    let name = "a_folder_that_cannot_be_opened_once_it_is_made_does_not_stay_in_the_tree";
+    if is_missing(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = with_a_folder();
+    let new = world.in_snapshot(&format!(".backup/partial/{ID}"));
+    let mut options = Default::default();
+    let fault = fault_in(new.to_str().unwrap(), "openat", &mut options);
+    world.traced(NOW, &fault).expect(3).says("src/first");
+    let stored = all_whole(&world.host());
+    assert_eq!(stored.len(), 1);
+    assert_eq!(entry_names(&world.in_snapshot(&stored[0])), ["second"]);
+}
+
+#[test]
+fn a_tier_link_that_could_not_be_read_goes_with_its_snapshot() {
+    let name = "a_tier_link_that_could_not_be_read_goes_with_its_snapshot";
+    if is_missing(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = with_a_folder();
+    for now in BEFORE {
+        world.apply(now).expect(0);
+    }
+    let tiers = || {
+        let all = world.tiers().into_iter();
+        all.filter(|one| one.contains(" -> ")).collect::<Vec<_>>()
+    };
+    let before = tiers();
+    let daily = world.host().join("daily");
+    let mut options = Default::default();
+    let fault = fault_in(daily.to_str().unwrap(), "readlinkat", &mut options);
+    world.traced(NOW, &fault);
+    all_whole(&world.host());
+    assert_ne!(before, tiers(), "no link went");
+    world.apply(LATER).expect(0);
+    all_whole(&world.host());
 }

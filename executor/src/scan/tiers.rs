@@ -34,8 +34,8 @@ pub(super) struct TierEntry {
     name: OsString,
     id: Option<SnapshotId>,
     kind: Kind,
-    /// Of a symlink where it leads, if that can be read.
-    target: Option<OsString>,
+    /// Of a symlink where it leads, for people.
+    target: Option<String>,
 }
 
 /// Lists the tiers, with so many questions at once.
@@ -59,12 +59,20 @@ fn look_at_entry(dir: &Dir, one: &Listed) -> Option<TierEntry> {
         true => Kind::Folder,
         false => dir.stat(name).ok()?.kind,
     };
-    let is_link = id.is_some() && kind == Kind::Symlink;
+    let target = match (id, kind) {
+        (Some(_), Kind::Symlink) => Some(match dir.read_symlink(name) {
+            Ok(target) => escape::display(bytes(&target)),
+            Err(Errno::NOENT) => return None,
+            // It is there, and wherever it leads: it is made anew, or goes with its snapshot.
+            Err(error) => format!("what cannot be read ({})", system_reason(&error.into())),
+        }),
+        _ => None,
+    };
     Some(TierEntry {
         name: name.clone(),
         id,
         kind,
-        target: is_link.then(|| dir.read_symlink(name).ok()).flatten(),
+        target,
     })
 }
 
@@ -141,12 +149,9 @@ impl<'a> TierScan<'a> {
         match (one.id, one.kind) {
             (id, Kind::Folder) => return Some((id, tier, one.name)),
             (Some(id), Kind::Symlink) => {
-                let target = one.target.as_ref();
-                self.state.links.extend(target.map(|target| TierLink {
-                    tier,
-                    id,
-                    target: escape::display(bytes(target)),
-                }));
+                let target = one.target;
+                let link = target.map(|target| TierLink { tier, id, target });
+                self.state.links.extend(link);
             }
             (Some(_), kind) => self.state.in_the_way.push(InTheWay {
                 path: format!("{tier}/{}", escape::display(bytes(&one.name))),

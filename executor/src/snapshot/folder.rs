@@ -94,6 +94,8 @@ fn make_folder(
         || format!("cannot make the folder: {}", system_reason(&error.into())),
         |because| format!("cannot make the folder: {because}"),
     );
+    // What is in no manifest is not to stand in the tree either.
+    child.new.unmake(&new);
     lose_folder(worker, child, &because)?;
     Ok(false)
 }

@@ -241,6 +241,13 @@ impl Folder {
         Ok(dir)
     }
 
+    /// Takes away again what [`Self::open_or_make`] has made and could not open.
+    pub fn unmake(&self, above: &Dir) {
+        if self.is_new() {
+            let _ = above.remove_folder(self.name());
+        }
+    }
+
     fn make_in(&self, above: &Dir) -> Result<Arc<Dir>, Errno> {
         let _making = self.0.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dir) = &*self.slot() {

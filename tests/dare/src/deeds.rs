@@ -133,7 +133,7 @@ impl Life<'_> {
     pub(crate) fn mistake(&mut self) -> Outcome {
         let all = self.ledger.there(&self.world)?;
         let newest = all.last().cloned().unwrap_or_default();
-        let (src, dst) = (self.world.text("src"), self.world.text("dst"));
+        let (src, dst) = (self.world.text("src"), self.world.text("dst/host"));
         let mistakes: [&[&str]; 10] = [
             &["delete", &newest, "--yes"],
             &["delete", "2001-01-01_00-00-00", "--yes"],
@@ -234,8 +234,8 @@ impl Life<'_> {
         edits::flip_unseen(one);
         let inode = |path: &Path| fs::metadata(path).map(|of| of.ino()).ok();
         let mut paths = BTreeSet::new();
-        for (id, tier) in published(&self.world.host())? {
-            let tree = self.world.host().join(tier).join(id);
+        for place in published(&self.world.host())?.into_values() {
+            let tree = self.world.host().join(place);
             let names = edits::files(&tree).into_iter();
             let names = names.filter(|path| inode(path) == inode(one));
             paths.extend(names.map(|path| path.strip_prefix(&tree).unwrap().to_owned()));

@@ -101,14 +101,13 @@ impl Ledger {
         let found = published(&host)?;
         let mut compared = Compared::default();
         let mut text = Vec::new();
-        for (id, tier) in &found {
-            let at = format!("{tier}/{id}");
+        for (id, at) in &found {
             let records = format!(".backup/snapshots/{id}");
             if !self.seen.contains_key(id) {
-                compared.by_rsync += self.first_seen(world, id, &at, &records)?;
+                compared.by_rsync += self.first_seen(world, id, at, &records)?;
             }
             let seen = &self.seen[id];
-            let tree = host.join(&at);
+            let tree = host.join(at);
             let differs = difference(&seen.tree.listing, &listing(&tree));
             // A repair puts the times of folders back when it has put files into them.
             let heals = self.damage.is_some();
@@ -121,7 +120,7 @@ impl Ledger {
             if let Some(differs) = differs {
                 return Err(Trouble::Lost(format!("{at}: {differs}")));
             }
-            text.extend(seen.tree.sums.below(&at, &self.damaged_in(&tree)));
+            text.extend(seen.tree.sums.below(at, &self.damaged_in(&tree)));
             text.extend(seen.records.below(&records, &[]));
             compared.files += seen.tree.sums.count();
             compared.snapshots += 1;
@@ -133,7 +132,10 @@ impl Ledger {
         if let Some(remote) = world.remote() {
             compared.files += remote_is_whole(&remote)?;
         }
-        dangling(&host)?;
+        let latest = host.join("latest");
+        if latest.is_symlink() && !latest.exists() {
+            return Err(Trouble::Wrong("latest leads nowhere".to_owned()));
+        }
         // What the policy let go stands for no day any more, also if a person lets go of what took its place.
         self.seen.retain(|id, _| found.contains_key(id));
         Ok(compared)
@@ -223,7 +225,7 @@ impl Ledger {
     }
 
     /// What retention must keep is there, and so is all that is pinned.
-    fn nothing_went_too_early(&self, world: &World, found: &BTreeMap<String, &str>) -> Outcome {
+    fn nothing_went_too_early(&self, world: &World, found: &BTreeMap<String, String>) -> Outcome {
         let is_gone = |id: &str| !found.contains_key(id);
         if let Some(id) = self.pinned.iter().find(|id| is_gone(id)) {
             return Err(Trouble::Lost(format!(
@@ -277,9 +279,9 @@ impl Ledger {
     /// What a snapshot has at the place of the sources.
     pub(crate) fn inside(&self, world: &World, id: &str) -> Outcome<PathBuf> {
         let found = published(&world.host())?;
-        let tier = found.get(id).copied().unwrap_or_default();
+        let place = found.get(id).cloned().unwrap_or_default();
         let source = world.source();
-        let tree = world.host().join(tier).join(id);
+        let tree = world.host().join(place);
         Ok(tree.join(source.strip_prefix("/").unwrap()))
     }
 }
@@ -296,29 +298,28 @@ fn without_times(listing: &Listing) -> Listing {
     listing.iter().map(without).collect()
 }
 
-/// Where each snapshot stands: the tier of each id. Folders that have no record are other people's.
-pub(crate) fn published(host: &Path) -> Outcome<BTreeMap<String, &'static str>> {
-    let mut all = BTreeMap::new();
+/// Where each snapshot stands, below the machine's folder, as whoever looks into the tiers finds it: while one is
+/// on its way to another tier, that is where its name leads. Folders without a record are other people's.
+pub(crate) fn published(host: &Path) -> Outcome<BTreeMap<String, String>> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    let top = fs::canonicalize(host).unwrap_or_else(|_| host.to_owned());
     for tier in TIERS {
         let Ok(entries) = fs::read_dir(host.join(tier)) else {
             continue;
         };
         for entry in entries.map(Result::unwrap) {
-            if !entry.file_type().unwrap().is_dir() {
-                continue;
-            }
             let id = entry.file_name().into_string().unwrap();
-            let record = host
-                .join(".backup/snapshots")
-                .join(&id)
-                .join("snapshot.json");
-            if !record.exists() {
+            let Ok(place) = fs::canonicalize(entry.path()) else {
+                return Err(Trouble::Wrong(format!("{tier}/{id} leads nowhere")));
+            };
+            let place = place.strip_prefix(&top).unwrap().to_str().unwrap();
+            let record = host.join(".backup/snapshots").join(&id);
+            if !record.join("snapshot.json").exists() {
                 return Err(Trouble::Lost(format!("the record of {tier}/{id}")));
             }
-            if let Some(other) = all.insert(id.clone(), tier) {
-                return Err(Trouble::Wrong(format!(
-                    "{id} stands in {other} and in {tier}"
-                )));
+            let before = all.insert(id, place.to_owned());
+            if let Some(other) = before.filter(|before| before != place) {
+                return Err(Trouble::Wrong(format!("{place} stands in {other} too")));
             }
         }
     }
@@ -350,23 +351,5 @@ fn remote_is_whole(folder: &Path) -> Outcome<usize> {
     match check_sums(folder, &sums.below(".", &[])) {
         None => Ok(objects.len()),
         Some(complaint) => Err(Trouble::Lost(format!("on the remote: {complaint}"))),
-    }
-}
-
-/// Each link leads somewhere.
-fn dangling(host: &Path) -> Outcome {
-    let tiers = TIERS
-        .iter()
-        .filter_map(|tier| fs::read_dir(host.join(tier)).ok());
-    let links = tiers.flatten().map(|entry| entry.unwrap().path());
-    match links
-        .chain([host.join("latest")])
-        .find(|path| path.is_symlink() && !path.exists())
-    {
-        None => Ok(()),
-        Some(path) => {
-            let path = path.strip_prefix(host).unwrap().display();
-            Err(Trouble::Wrong(format!("{path} leads nowhere")))
-        }
     }
 }

@@ -13,7 +13,7 @@ use test_support::{Ran, Random};
 
 use crate::{
     edits,
-    ledger::{Ledger, Tree},
+    ledger::{Ledger, Tree, published},
     news::{Kind, News},
     script::{Step, What},
     tracer::{CAN_FAIL, Fate, Traced},
@@ -57,6 +57,9 @@ impl Setting {
     }
 }
 
+/// Before which step a byte is changed that must be found.
+const PLANTED: usize = 4;
+
 /// A life that is being lived.
 pub(crate) struct Life<'a> {
     setting: &'a Setting,
@@ -65,7 +68,6 @@ pub(crate) struct Life<'a> {
     pub(crate) random: Random,
     /// Changing calls of the last run of a verb that was left alone, and its calls by name.
     counts: BTreeMap<&'static str, ([usize; 2], BTreeMap<&'static str, usize>)>,
-    looks: usize,
 }
 
 /// Lives these steps.
@@ -78,12 +80,16 @@ pub(crate) fn live(setting: &Setting, seed: u64, steps: &[Step]) -> Outcome {
     let traits = Traits {
         rsync: setting.has_rsync && random.below(3) == 0,
         remote: setting.has_rclone && random.below(8) == 0,
-        threads: random.below(4) == 0,
+        // So that a plant is found in the same place each time.
+        threads: random.below(4) == 0 && !setting.plant,
     };
     let world = World::new(&setting.program, &setting.folder, traits, &mut random);
     let mut life = Life::new(setting, world, random);
     for step in steps {
         life.random = step.random.clone();
+        if setting.plant && step.number == PLANTED {
+            life.plant();
+        }
         life.step(step.what)?;
     }
     Ok(())
@@ -98,7 +104,6 @@ impl<'a> Life<'a> {
             ledger: Ledger::default(),
             random,
             counts: BTreeMap::new(),
-            looks: 0,
         }
     }
 }
@@ -139,11 +144,9 @@ impl Life<'_> {
 
     /// Compares all that is published.
     pub(crate) fn look(&mut self, after: &dyn std::fmt::Display) -> Outcome {
-        self.looks += 1;
-        if self.setting.plant && self.looks == 5 {
-            self.plant();
-        }
-        let said = |what: String| format!("{what} (after {after})");
+        let folder = self.world.text("");
+        let folder = folder.trim_start_matches('/').to_owned();
+        let said = |what: String| format!("{what} (after {after})").replace(&folder, "");
         let compared = self
             .ledger
             .look(&self.world)
@@ -161,9 +164,10 @@ impl Life<'_> {
 
     /// Changes a stored byte without a word.
     fn plant(&mut self) {
-        let tiers = self.world.host().join("daily");
-        let all: Vec<PathBuf> = edits::files(&tiers)
-            .into_iter()
+        let there = published(&self.world.host()).unwrap_or_default();
+        let all: Vec<PathBuf> = there
+            .values()
+            .flat_map(|place| edits::files(&self.world.host().join(place)))
             .filter(|path| fs::metadata(path).is_ok_and(|of| of.len() > 0))
             .collect();
         if let Some(one) = all.get(self.random.index_below(all.len())) {

@@ -154,7 +154,7 @@ pub(crate) fn live(setting: &Setting, seed: u64, cuts: usize) -> Outcome {
         let seen = Seen {
             what: &what,
             promised: promised && is_over,
-            goes_on: number % 5 == 0 || is_over,
+            goes_on: number % 10 == 0 || number + 1 == cuts,
         };
         life.comes_back(&content, drive.size(), deed, &words, &seen)?;
         life.tell(News::Did(match name {

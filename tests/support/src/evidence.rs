@@ -14,5 +14,7 @@ pub fn keep_evidence(what: &str, times: u64, of: Option<u64>, came_of: &str) {
     let row = json!({ "what": what, "times": times, "of": of, "came_of": came_of });
     let file = File::options().create(true).append(true).open(path);
     // In one go, since several tests write to it at once.
-    file.unwrap().write_all(format!("{row}\n").as_bytes()).unwrap();
+    file.unwrap()
+        .write_all(format!("{row}\n").as_bytes())
+        .unwrap();
 }
