@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       (root + "/Cargo.lock")
       (root + "/Cargo.toml")
+      (root + "/browse")
       (root + "/desktop")
       (root + "/executor")
       (root + "/planner")

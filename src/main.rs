@@ -214,6 +214,7 @@ fn run_verb(verb: &Verb, settings: &Settings, out: &Out) -> anyhow::Result<u8> {
         Verb::Status(arguments) => commands::status::show_or_watch(arguments, settings, out),
         Verb::List(arguments) => commands::list::list_snapshots(arguments, settings, out),
         Verb::State(arguments) => commands::state::show_state(arguments, settings, out),
+        Verb::Browse(arguments) => commands::browse::browse_snapshots(arguments, settings, out),
         Verb::Find(arguments) => commands::find::find_versions(arguments, settings, out),
         Verb::Report(arguments) => commands::report::report_backups(arguments, settings, out),
         Verb::Diff(arguments) => commands::diff::show_diff(arguments, settings, out),

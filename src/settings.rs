@@ -77,6 +77,7 @@ pub(crate) fn config_path(global: &Global, only_looks: bool) -> PathBuf {
 }
 
 /// What every verb needs to know.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) config_path: PathBuf,
     pub(crate) state_dir: PathBuf,
@@ -95,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) threads: Option<usize>,
     /// The destination that the verb is to work on.
     on: OnOne,
+    /// A configuration that was made of what was typed, and stands in no file.
+    made: Option<Config>,
 }
 
 /// The destination that a verb is to work on.
@@ -106,6 +109,16 @@ struct OnOne {
     is_of_one: bool,
     /// What it asks of the copies in the cloud.
     asks_cloud: Option<&'static str>,
+}
+
+impl OnOne {
+    fn of(verb: &Verb) -> Self {
+        Self {
+            name: verb.destination().cloned(),
+            is_of_one: verb.is_of_one(),
+            asks_cloud: verb.asks_cloud(),
+        }
+    }
 }
 
 impl Settings {
@@ -127,6 +140,7 @@ impl Settings {
             stop: crate::signals::stop_on_signals().unwrap_or_default(),
             threads: global.threads.map(usize::from),
             on: OnOne::default(),
+            made: None,
         }
     }
 
@@ -139,8 +153,27 @@ impl Settings {
             user_log_dir: None,
             stop: self.stop.clone(),
             on: self.on.clone(),
+            made: None,
             ..*self
         }
+    }
+
+    /// The same settings for another verb, called by this one.
+    pub(crate) fn for_verb(&self, verb: &Verb) -> Self {
+        self.clone().on_destination_of(verb)
+    }
+
+    /// The same settings with this configuration in the place of the one that a file has.
+    pub(crate) fn instead_of_file(&self, config: Config) -> Self {
+        Self {
+            made: Some(config),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the configuration stands in no file.
+    pub(crate) fn has_no_file(&self) -> bool {
+        self.made.is_some()
     }
 
     /// Folder of the log files: the option, else the configuration; a normal user's own folder if
@@ -169,6 +202,9 @@ impl Settings {
     /// Fails if it cannot be read or is not valid, with exit code 2; refused, with exit code 4, if
     /// others could change it.
     pub(crate) fn read_config(&self, out: &Out) -> Result<Config> {
+        if let Some(made) = &self.made {
+            return Ok(made.clone());
+        }
         let read = engine::read_config(&self.config_path);
         let Checked {
             config, warnings, ..
@@ -214,11 +250,7 @@ impl Settings {
 
     /// These settings for the destination that a verb works on.
     pub(crate) fn on_destination_of(mut self, verb: &Verb) -> Self {
-        self.on = OnOne {
-            name: verb.destination().cloned(),
-            is_of_one: verb.is_of_one(),
-            asks_cloud: verb.asks_cloud(),
-        };
+        self.on = OnOne::of(verb);
         self
     }
 

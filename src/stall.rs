@@ -35,6 +35,8 @@ pub(crate) fn end_on_stall(cli: &Arc<Cli>, stop: &Stop) {
     watch::set_program_end(move |mount_point| {
         // Whoever can still hear it stops.
         stop.ask(15);
+        // What is said next is to be read.
+        browse::leave_screen();
         supervised::report_stall(mount_point);
         lock::release_all_locks();
         end_stalled(&cli, mount_point, journal::was_written());

@@ -36,7 +36,11 @@ const KNOWN: &[(&[&str], &str)] = &[
         "`backup now` shows the plan and runs it; `backup apply` is what timers run",
     ),
     (
-        &["mount", "browse", "umount", "unmount", "open", "explore"],
+        &["open", "explore", "look", "tui", "ui", "gui"],
+        "`backup browse` shows snapshots, files and their versions in the terminal",
+    ),
+    (
+        &["mount", "umount", "unmount"],
         "snapshots are plain folders, below daily, weekly and monthly on the drive: `backup list` \
          shows them, `backup restore` copies out of them",
     ),

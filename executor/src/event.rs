@@ -94,6 +94,13 @@ impl Observer for Silent {
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicUsize>);
 
+impl From<Arc<AtomicUsize>> for Stop {
+    /// A request that is made by storing a number there.
+    fn from(cell: Arc<AtomicUsize>) -> Self {
+        Self(cell)
+    }
+}
+
 impl Stop {
     /// What a signal handler may store its number in.
     #[must_use]

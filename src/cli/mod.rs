@@ -17,7 +17,7 @@ pub(crate) use self::setup::{
     State, SystemdUnits, Try, View,
 };
 pub(crate) use self::snapshots::{
-    Adopt, Delete, Diff, Drill, Find, One, Origin, Prune, Restore, Verify,
+    Adopt, Browse, BrowsePlace, Delete, Diff, Drill, Find, One, Origin, Prune, Restore, Verify,
 };
 
 /// Verbs that are also programs of their own: `backup-now` is `backup now`.
@@ -153,6 +153,8 @@ pub(crate) enum Verb {
     List(List),
     /// Show what this machine keeps, and what of it is in no backup
     State(State),
+    /// Look around in the snapshots, and restore from them, in the terminal
+    Browse(Browse),
     /// Show all versions of a file or folder over all snapshots
     Find(Find),
     /// Show what changed between two snapshots
@@ -211,8 +213,9 @@ Before a drive is detached, `backup view --remove` ends it."
 }
 
 /// The verbs of which [`Verb::only_looks`] is true, by name.
-pub(crate) const LOOKING: [&str; 10] = [
-    "check", "diff", "find", "health", "list", "report", "restore", "state", "status", "verify",
+pub(crate) const LOOKING: [&str; 11] = [
+    "browse", "check", "diff", "find", "health", "list", "report", "restore", "state", "status",
+    "verify",
 ];
 
 impl Verb {
@@ -224,6 +227,7 @@ impl Verb {
             Self::Status(_)
                 | Self::List(_)
                 | Self::State(_)
+                | Self::Browse(_)
                 | Self::Find(_)
                 | Self::Diff(_)
                 | Self::Restore(_)
@@ -238,6 +242,12 @@ impl Verb {
     pub(crate) fn destination(&self) -> Option<&DestinationName> {
         let on = match self {
             Self::List(list) => return list.destination.as_ref(),
+            Self::Browse(browse) => {
+                return match &browse.destination {
+                    Some(BrowsePlace::Named(name)) => Some(name),
+                    _ => None,
+                };
+            }
             Self::Find(find) => return find.on.destination.as_ref(),
             Self::Diff(diff) => return diff.on.destination.as_ref(),
             Self::Restore(restore) => return restore.on.destination.as_ref(),
@@ -262,7 +272,8 @@ impl Verb {
             Self::Verify(verify) => !verify.cloud,
             Self::Init(init) => init.take_over.is_none(),
             Self::Drill(drill) => !drill.all,
-            Self::Find(_)
+            Self::Browse(_)
+            | Self::Find(_)
             | Self::Diff(_)
             | Self::Simulate(_)
             | Self::View(_)

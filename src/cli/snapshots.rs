@@ -3,8 +3,45 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use schema::config::DestinationName;
 
 use super::{At, OnDestination, OnNearest};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The snapshots stand on the left, a folder as it was in the middle, the versions of what is \
+chosen there on the right; ? shows the keys. Nothing is changed but by a verb that is shown as it would be typed, and \
+a deletion shows its plan and asks. Needs a terminal: `backup list`, `backup find` and `backup diff` show the same in \
+lines."
+)]
+pub(crate) struct Browse {
+    /// The file or folder to begin at, as it was on the machine
+    pub(crate) path: Option<PathBuf>,
+    /// On this destination (local, or one of destinations.<name>), or in this folder (with a / in it), such as
+    /// where the disk of another machine is mounted [default: the nearest that has snapshots: local, then
+    /// disks, then remotes]
+    #[arg(long, value_name = "NAME|DIR", value_parser = parse_place)]
+    pub(crate) destination: Option<BrowsePlace>,
+}
+
+/// What is browsed.
+#[derive(Debug, Clone)]
+pub(crate) enum BrowsePlace {
+    /// A destination of the configuration.
+    Named(DestinationName),
+    /// A folder with the snapshots of a host, or a disk with such.
+    Folder(PathBuf),
+}
+
+/// A name, or a folder, which has a slash in it.
+fn parse_place(text: &str) -> Result<BrowsePlace, String> {
+    if text.contains('/') || text == "." || text == ".." {
+        return Ok(BrowsePlace::Folder(text.into()));
+    }
+    let name = text.parse::<DestinationName>();
+    name.map(BrowsePlace::Named)
+        .map_err(|fault| format!("{fault}; a folder has a / in it, as ./{text} has"))
+}
 
 #[derive(Debug, Args)]
 #[command(

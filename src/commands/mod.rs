@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 mod agree;
 pub(crate) mod apply;
+pub(crate) mod browse;
 pub(crate) mod check;
 pub(crate) mod complete;
 pub(crate) mod completions;

@@ -61,7 +61,7 @@ impl Engine {
         self.known(Ask::Always, observer)?.list_here()
     }
 
-    fn list_here(&self) -> Result<Listing> {
+    pub(super) fn list_here(&self) -> Result<Listing> {
         let operation = self.unlogged(&Silent);
         let destination = operation.destination_present()?;
         if let Some(remote) = &self.known_of {

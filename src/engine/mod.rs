@@ -6,6 +6,7 @@
 mod adopt;
 mod against_state;
 mod apply;
+mod browse;
 mod check;
 mod cloud;
 mod containers;
@@ -69,12 +70,13 @@ use schema::{
     inventory::DestinationState,
 };
 
-pub use executor::history::Search;
+pub use executor::history::{FolderContent, FolderEntry, FoundVersions, Search, Unread, Version};
 pub use planner::{Wanted, notices::TimerCall};
 
 pub use self::{
     adopt::{AdoptRequest, PreparedAdoption},
     apply::{ApplyOutcome, ApplyRequest, BackupKind, NotBegun, RunOutcome},
+    browse::{BrowsedSnapshot, Browser},
     check::{
         CheckedConfig, ConfigFault, check_bytes, check_config, check_config_text, read_config,
     },

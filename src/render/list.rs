@@ -28,7 +28,7 @@ fn tier_letter(tier: Tier) -> char {
 }
 
 /// The tiers that have a column: hours and years only where a snapshot is in them.
-fn shown_tiers(snapshots: &[ListedSnapshot]) -> Vec<Tier> {
+pub(crate) fn shown_tiers(snapshots: &[ListedSnapshot]) -> Vec<Tier> {
     let usual = |tier: &Tier| !matches!(tier, Tier::Hourly | Tier::Yearly);
     Tier::ALL
         .into_iter()
@@ -37,7 +37,7 @@ fn shown_tiers(snapshots: &[ListedSnapshot]) -> Vec<Tier> {
 }
 
 /// The tiers in which a snapshot appears, one column each.
-fn tier_columns(shown: &[Tier], tiers: &[Tier]) -> String {
+pub(crate) fn tier_columns(shown: &[Tier], tiers: &[Tier]) -> String {
     let mark = |tier: &Tier| {
         if tiers.contains(tier) {
             tier_letter(*tier)
@@ -49,12 +49,12 @@ fn tier_columns(shown: &[Tier], tiers: &[Tier]) -> String {
 }
 
 /// The sign before what a deletion frees, where that is not exact.
-fn at_least_sign(snapshot: &ListedSnapshot) -> &'static str {
+pub(crate) fn at_least_sign(snapshot: &ListedSnapshot) -> &'static str {
     if snapshot.frees_is_exact { "" } else { ">" }
 }
 
 /// Why it is kept, or goes.
-fn retention_reason(snapshot: &ListedSnapshot) -> String {
+pub(crate) fn retention_reason(snapshot: &ListedSnapshot) -> String {
     match &snapshot.expires {
         Some(reason) => format!("goes in the next rotation: {reason}"),
         None => {
@@ -65,7 +65,7 @@ fn retention_reason(snapshot: &ListedSnapshot) -> String {
 }
 
 /// What was gone from the sources when it was made, as the end of a sentence.
-fn gone_then(snapshot: &ListedSnapshot) -> String {
+pub(crate) fn gone_then(snapshot: &ListedSnapshot) -> String {
     let gone = snapshot.gone.as_ref();
     gone.map_or_else(String::new, |gone| {
         format!("; gone when it was made: {}", printable(&gone.to_string()))
@@ -73,7 +73,7 @@ fn gone_then(snapshot: &ListedSnapshot) -> String {
 }
 
 /// How it stands, in words.
-fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
+pub(crate) fn state_words(snapshot: &ListedSnapshot, style: &Style) -> String {
     let mut words = vec![if snapshot.complete {
         "complete".to_owned()
     } else {

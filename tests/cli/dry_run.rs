@@ -11,7 +11,9 @@ const FIRST: &str = "2025-01-05T02:00:00+01:00";
 const SECOND: &str = "2025-01-06T02:00:00+01:00";
 
 /// Verbs that only show something.
-const SHOW: [&str; 11] = [
+const SHOW: [&str; 12] = [
+    // What it does it does by verbs, which show it and ask.
+    "browse",
     "check",
     "schema",
     "status",

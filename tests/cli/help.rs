@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::lab::{Lab, PROGRAM, Ran, id_of, run_command};
 
-pub(crate) const VERBS: [&str; 31] = [
+pub(crate) const VERBS: [&str; 32] = [
     "try",
     "setup",
     "check",
@@ -15,6 +15,7 @@ pub(crate) const VERBS: [&str; 31] = [
     "status",
     "list",
     "state",
+    "browse",
     "find",
     "diff",
     "health",

@@ -10,6 +10,7 @@ mod adopt;
 mod adopt_tools;
 mod basis;
 mod bounded;
+mod browse;
 mod by_hand;
 mod by_time;
 mod cloud;

@@ -12,9 +12,10 @@ use tempfile::TempDir;
 use crate::lab::{Nix, Nixpkgs, PROGRAM, ROOT, examples};
 
 /// What the flake reads; not `target`, which has gigabytes.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "Cargo.lock",
     "Cargo.toml",
+    "browse",
     "examples",
     "executor",
     "flake.lock",

@@ -9,9 +9,10 @@ use schema::{
 
 use super::{Order, room::millis_since};
 use crate::{
-    copy::{Copier, CopyError},
-    error::{Error, Result, system_reason},
-    sys::{Dir, Kind, Stat},
+    copy::Copier,
+    error::{Error, Result},
+    sys::Dir,
+    verify::compare_file,
 };
 
 /// Reads what it was told to, as long as there is time.
@@ -62,32 +63,9 @@ fn compare(
     until: Instant,
 ) -> std::result::Result<Option<u64>, String> {
     let path = escape::unescape(&wanted.path).ok_or("has a path that cannot be read")?;
-    let because = |error: rustix::io::Errno| match error {
-        rustix::io::Errno::NOENT => "is missing".to_owned(),
-        error => format!("cannot be opened: {}", system_reason(&error.into())),
-    };
-    let (folder, name) = root.descend(&path).map_err(because)?;
-    let file = folder.file(name).map_err(because)?;
-    let stat = Stat::of_fd(&file).map_err(because)?;
-    if stat.kind != Kind::File {
-        return Err("is no regular file".to_owned());
-    }
-    if stat.size != wanted.size {
-        return Err(format!(
-            "has {} bytes instead of {}",
-            stat.size, wanted.size
-        ));
-    }
     let mut tick = |_| match Instant::now() < until {
         true => Ok(()),
         false => Err(Error::interrupted()),
     };
-    match copier.digest(&file, false, &mut tick) {
-        Ok(found) if found.digest == wanted.digest => Ok(Some(found.bytes)),
-        Ok(_) => Err("has another content than the manifest says".to_owned()),
-        Err(CopyError::Ended(_)) => Ok(None),
-        Err(CopyError::Read(error) | CopyError::Write(error)) => {
-            Err(format!("cannot be read: {}", system_reason(&error)))
-        }
-    }
+    compare_file(root, &path, (wanted.size, wanted.digest), copier, &mut tick)
 }

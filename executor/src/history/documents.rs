@@ -180,7 +180,8 @@ fn diff_totals(differences: &[PathDifference]) -> DiffTotals {
 }
 
 /// An entry's kind as documents have it.
-fn entry_kind(kind: Kind) -> EntryKind {
+#[must_use]
+pub fn entry_kind(kind: Kind) -> EntryKind {
     match kind {
         Kind::File => EntryKind::File,
         Kind::Folder => EntryKind::Folder,

@@ -93,7 +93,7 @@ pub fn find_versions(
             Err(error) => Opened::Whole(Err(error)),
         });
     }
-    let shared = SharedSearch::new(search, manifests);
+    let shared = SharedSearch::new(search, manifests, context.stop);
     std::thread::scope(|scope| {
         // Also when this ends early, or by a panic.
         let _ending = EndSearch(&shared);
@@ -377,7 +377,8 @@ fn merge_found(
             }
         }
         let Some(path) = least else {
-            return Ok(());
+            // What was not searched since somebody asked to stop is not what has nothing.
+            return context.stop.check();
         };
         let mut versions: Vec<Version> = Vec::new();
         for (at, stream) in streams.iter_mut().enumerate() {

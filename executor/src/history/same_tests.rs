@@ -11,7 +11,7 @@ use crate::{
     event::{Context, Silent, Stop},
     manifest::{Entry, FILE_NAME, SegmentWriter, Segments, Writer, segments},
     store::Store,
-    sys::{Dir, resolve::resolve},
+    sys::{Dir, Kind, resolve::resolve},
 };
 
 /// Numbers that are the same each time.
@@ -97,6 +97,49 @@ fn found(store: &Store, ids: &[SnapshotId], search: &Search, threads: usize) -> 
     all
 }
 
+/// Each folder has what is directly in it, and nothing else is one.
+fn check_folders(store: &Store, id: SnapshotId, model: &Model) {
+    let (starts, stop) = (SegmentStarts::default(), Stop::default());
+    let list = |path: &StoredPath| list_folder(store, id, path, &starts, &stop).unwrap();
+    for (path, entry) in model.iter().step_by(7).chain(model.iter().take(3)) {
+        assert_eq!(find_entry(store, id, path).unwrap().as_ref(), Some(entry));
+        let found = list(path);
+        assert_eq!(found.is_there, entry.kind == Kind::Folder, "{path:?}");
+        let names = found.entries.iter().map(|one| path.join(&*one.name));
+        let expected = model.keys().filter(|one| one.parent() == Some(path));
+        assert!(names.eq(expected.cloned()), "{path:?}: {found:?}");
+        assert_eq!(found.unread, None);
+    }
+    for none in ["none", "home/0", "home/59/zzz", "zzz"] {
+        let none = StoredPath::new(none.as_bytes());
+        assert_eq!(list(none), FolderContent::default());
+        assert_eq!(find_entry(store, id, none).unwrap(), None);
+    }
+}
+
+#[test]
+fn what_is_damaged_is_told_and_the_rest_of_a_folder_is_there() {
+    let temporary = tempfile::tempdir().unwrap();
+    let top = temporary.path();
+    let mut model = Model::new();
+    add(&mut model, "", "type=dir mode=0755");
+    for number in 0..40_000 {
+        add(&mut model, &format!("f{number:05}"), &file(number));
+    }
+    let id: SnapshotId = "2025-01-01_02-00-00".parse().unwrap();
+    write(top, &model, (id, None));
+    let folder = top.join(format!("shared/host/.backup/snapshots/{id}/manifest"));
+    let segments = Segments::open(&dir(folder.parent().unwrap())).unwrap();
+    assert!(segments.digests().len() > 3);
+    fs::write(folder.join("manifest.000002.zst"), "damaged").unwrap();
+    let starts = SegmentStarts::default();
+    let store = open(top, "shared");
+    let found = list_folder(&store, id, StoredPath::root(), &starts, &Stop::default()).unwrap();
+    assert!(found.unread.unwrap().contains("manifest.000002.zst"));
+    assert!(found.is_there && found.entries.len() > 20_000);
+    assert_eq!(*found.entries.last().unwrap().name, *b"f39999");
+}
+
 #[test]
 fn shared_segments_tell_what_whole_manifests_tell() {
     let temporary = tempfile::tempdir().unwrap();
@@ -137,6 +180,10 @@ fn shared_segments_tell_what_whole_manifests_tell() {
         ids.push(id);
     }
     let (whole, shared) = (open(top, "whole"), open(top, "shared"));
+    let last = *ids.last().unwrap();
+    for store in [&whole, &shared] {
+        check_folders(store, last, &model);
+    }
     for pattern in [
         "**",
         "a b 01*",

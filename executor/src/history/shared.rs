@@ -14,6 +14,7 @@ use schema::{Digest, StoredPathBuf};
 use super::search::Search;
 use crate::{
     error::system_reason,
+    event::Stop,
     manifest::{
         Entry, Segments,
         segments::{first_path, header_length, last_path},
@@ -65,6 +66,7 @@ struct Table {
 /// The segments of all manifests, each once.
 pub(super) struct SharedSearch<'a> {
     search: &'a Search,
+    stop: &'a Stop,
     manifests: Vec<Segments>,
     table: Mutex<Table>,
     changed: Condvar,
@@ -72,7 +74,11 @@ pub(super) struct SharedSearch<'a> {
 
 impl<'a> SharedSearch<'a> {
     /// Prepares the search of these segments of these manifests.
-    pub(super) fn new(search: &'a Search, manifests: Vec<(Segments, Vec<usize>)>) -> Self {
+    pub(super) fn new(
+        search: &'a Search,
+        manifests: Vec<(Segments, Vec<usize>)>,
+        stop: &'a Stop,
+    ) -> Self {
         let mut table = Table::default();
         let longest = manifests.iter().map(|(_, wanted)| wanted.len()).max();
         // Those of all manifests at one place are asked for together.
@@ -96,6 +102,7 @@ impl<'a> SharedSearch<'a> {
         }
         Self {
             search,
+            stop,
             manifests: manifests
                 .into_iter()
                 .map(|(segments, _)| segments)
@@ -197,6 +204,8 @@ impl<'a> SharedSearch<'a> {
     /// Searches a segment in the first of its places where it is whole.
     fn look(&self, places: &[(usize, usize)]) -> Result<Searched, String> {
         let mut fault = String::new();
+        // Nobody waits for the rest.
+        self.stop.check().map_err(|error| error.message)?;
         for (manifest, at) in places {
             match self.manifests[*manifest].text(*at) {
                 Ok(text) => return self.look_in(&text),

@@ -11,6 +11,7 @@ pub mod heal;
 pub mod memory;
 mod merge;
 mod names;
+mod one_file;
 mod pass;
 mod read;
 pub(crate) mod repair_source;
@@ -38,6 +39,8 @@ use crate::{
     sys::distance::is_read_as_asked,
 };
 use names::WantedNames;
+
+pub use one_file::compare_file;
 use pass::{Pass, Raw, verify_interrupted};
 use snapshots::FoundSnapshot;
 

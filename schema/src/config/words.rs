@@ -4,8 +4,8 @@ use super::{Config, DestinationKind, DestinationName};
 use crate::{Finding, journal::Outcome};
 
 /// The verbs that work on one destination, the one that `--destination` names or else `local`.
-pub const VERBS_OF_ONE: [&str; 15] = [
-    "accept", "adopt", "delete", "diff", "drill", "find", "init", "list", "pin", "prune",
+pub const VERBS_OF_ONE: [&str; 16] = [
+    "accept", "adopt", "browse", "delete", "diff", "drill", "find", "init", "list", "pin", "prune",
     "restore", "simulate", "unpin", "verify", "view",
 ];
 

@@ -105,6 +105,7 @@ fn wanted_at(line: &Line<'_>) -> Option<Wanted> {
     let read = |purpose| Some(Wanted::Snapshot(purpose, Vec::new()));
     match (line.verb?.get_name(), given.as_slice()) {
         ("restore", given) => wanted_of_restore(line, given),
+        ("browse", []) => Some(Wanted::PathIn("latest".to_owned())),
         ("verify" | "drill", []) => read(Purpose::Read),
         ("diff", []) => read(Purpose::Compare),
         ("diff", [_]) => Some(Wanted::SnapshotOrNow),

@@ -45,7 +45,15 @@ pub const DOCUMENTS: [(&str, &str, &str); 25] = [
 ];
 
 /// Verbs that print no document of their own: what they print is for people, for a shell, or a schema.
-pub const WITHOUT_DOCUMENT: [&str; 6] = ["completions", "man", "schema", "settle", "try", "view"];
+pub const WITHOUT_DOCUMENT: [&str; 7] = [
+    "browse",
+    "completions",
+    "man",
+    "schema",
+    "settle",
+    "try",
+    "view",
+];
 
 /// Options of every verb that have a value as the next word.
 const WITH_VALUE: [&str; 5] = [

@@ -1,0 +1,120 @@
+//! Threads that ask the source, so that keys never wait for a disk or a network.
+//!
+//! A thread that hangs in a call is left behind: nobody waits for it, also at the end.
+
+use std::{
+    io::{self, PipeReader, PipeWriter, Read as _, Write as _, pipe},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::Builder,
+};
+
+use crate::{
+    data::{Cancel, Source},
+    request::{Answer, Lane, Request},
+};
+
+/// What a thread is to do next.
+#[derive(Default)]
+struct Mailbox {
+    next: Mutex<Next>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Next {
+    request: Option<Request>,
+    /// Gives up what is under way.
+    cancel: Cancel,
+}
+
+/// A thread for each lane.
+pub(crate) struct Lanes {
+    mailboxes: Vec<(Lane, Arc<Mailbox>)>,
+    answers: Receiver<Answer>,
+    /// Has something to read when there is an answer.
+    woken: PipeReader,
+}
+
+impl Lanes {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// That the system lets none start.
+    pub(crate) fn start(source: &Arc<dyn Source>) -> io::Result<Self> {
+        let (tell, answers) = channel();
+        let (woken, wake) = pipe()?;
+        let mut mailboxes = Vec::new();
+        for lane in Lane::ALL {
+            let mailbox = Arc::new(Mailbox::default());
+            let (source, own) = (Arc::clone(source), Arc::clone(&mailbox));
+            let (tell, wake) = (tell.clone(), wake.try_clone()?);
+            Builder::new()
+                .name(lane.name().to_owned())
+                .spawn(move || serve(&own, &*source, &tell, &wake))?;
+            mailboxes.push((lane, mailbox));
+        }
+        Ok(Self {
+            mailboxes,
+            answers,
+            woken,
+        })
+    }
+
+    /// Asks something, in the place of what was asked before on the same lane.
+    pub(crate) fn ask(&self, request: Request) {
+        let lane = request.lane();
+        let found = self.mailboxes.iter().find(|(own, _)| *own == lane);
+        let Some((_, mailbox)) = found else {
+            return;
+        };
+        let mut next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.cancel.ask();
+        next.request = Some(request);
+        mailbox.changed.notify_one();
+    }
+
+    /// What can be read when there is an answer.
+    pub(crate) fn woken(&self) -> &PipeReader {
+        &self.woken
+    }
+
+    /// What was answered, after [`Self::woken`] could be read.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = Answer> {
+        // A byte for each of them.
+        let _ = (&self.woken).read(&mut [0; 512]);
+        self.answers.try_iter()
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        for (_, mailbox) in &self.mailboxes {
+            let next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+            next.cancel.ask();
+        }
+    }
+}
+
+/// A thread's work.
+fn serve(mailbox: &Mailbox, source: &dyn Source, tell: &Sender<Answer>, mut wake: &PipeWriter) {
+    loop {
+        let mut next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let (request, cancel) = loop {
+            if let Some(request) = next.request.take() {
+                next.cancel = Cancel::default();
+                break (request, next.cancel.clone());
+            }
+            next = mailbox
+                .changed
+                .wait(next)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(next);
+        request.serve(source, &cancel, &mut |answer| {
+            tell.send(answer).is_ok() && wake.write_all(&[1]).is_ok()
+        });
+    }
+}

@@ -1,0 +1,193 @@
+//! A terminal of tmux in which the program runs.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::lab::{Lab, PATIENCE, PROGRAM, is_alive};
+
+/// How long a program may live without its terminal, on a machine that is busy.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The program in a terminal. It ends with this.
+pub(super) struct Terminal<'a> {
+    lab: &'a Lab,
+    socket: PathBuf,
+}
+
+/// Who owns nothing on any system.
+const NOBODY: &str = "65534";
+
+impl<'a> Terminal<'a> {
+    /// Starts the program with the lab's configuration in a terminal of this size.
+    pub(super) fn start(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+        Self::start_on(lab, "tmux-256color", words, columns, lines)
+    }
+
+    /// The same in a terminal of this kind.
+    pub(super) fn start_on(
+        lab: &'a Lab,
+        kind: &str,
+        words: &[&str],
+        columns: u16,
+        lines: u16,
+    ) -> Self {
+        let program = [PROGRAM.into()].into_iter();
+        let all: Vec<_> = program.chain(lab.words(words)).collect();
+        Self::start_words(lab, kind, &all, columns, lines)
+    }
+
+    /// The same with these words alone, and a state of its own.
+    pub(super) fn start_bare(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+        let all: Vec<_> = [PROGRAM].iter().chain(words).map(Into::into).collect();
+        Self::start_words(lab, "tmux-256color", &all, columns, lines)
+    }
+
+    /// The same by somebody who owns nothing; the program is a copy that he may read.
+    pub(super) fn start_as_nobody(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+        let user = [
+            "setpriv",
+            "--reuid",
+            NOBODY,
+            "--regid",
+            NOBODY,
+            "--clear-groups",
+        ];
+        let config = lab.text("config.json");
+        let copy = lab.text("backup");
+        let own = [&*copy, "--config", &config, "--state-dir", "/nonexistent"];
+        let all: Vec<_> = user
+            .iter()
+            .chain(&own)
+            .chain(words)
+            .map(Into::into)
+            .collect();
+        Self::start_words(lab, "tmux-256color", &all, columns, lines)
+    }
+
+    fn start_words(
+        lab: &'a Lab,
+        kind: &str,
+        words: &[std::ffi::OsString],
+        columns: u16,
+        lines: u16,
+    ) -> Self {
+        let settings = format!(
+            "set -g status off\nset -g default-terminal {kind}\n\
+             set -g escape-time 0\n"
+        );
+        lab.write("tmux.conf", &settings);
+        let terminal = Self {
+            lab,
+            socket: lab.path("tmux"),
+        };
+        let mut command = terminal.tmux();
+        command.args(["new-session", "-d", "-x", &columns.to_string()]);
+        command.args(["-y", &lines.to_string(), "--", "/bin/sh", "-c"]);
+        let script = "\"$@\"; echo \"ended with $?.\"; exec sleep 600";
+        command.args([script, "sh"]).args(words);
+        let started = command.output().unwrap();
+        assert!(started.status.success(), "{started:?}");
+        terminal
+    }
+
+    fn tmux(&self) -> Command {
+        let mut command = self.lab.bare("tmux");
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .args(["-u", "-f"])
+            .arg(self.lab.path("tmux.conf"))
+            .arg("-S")
+            .arg(&self.socket);
+        command
+    }
+
+    fn ask(&self, words: &[&str]) -> String {
+        let output = self.tmux().args(words).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Presses keys, by tmux's names.
+    pub(super) fn keys(&self, keys: &[&str]) -> &Self {
+        self.ask(&[&["send-keys"], keys].concat());
+        self
+    }
+
+    /// Types a text.
+    pub(super) fn types(&self, text: &str) -> &Self {
+        self.ask(&["send-keys", "-l", text]);
+        self
+    }
+
+    /// Waits until all of these are on the screen.
+    #[track_caller]
+    pub(super) fn shows(&self, texts: &[&str]) -> &Self {
+        self.shows_from("0", texts)
+    }
+
+    /// The same, also where it has left the screen at its top.
+    #[track_caller]
+    pub(super) fn told(&self, texts: &[&str]) -> &Self {
+        self.shows_from("-", texts)
+    }
+
+    #[track_caller]
+    fn shows_from(&self, first: &str, texts: &[&str]) -> &Self {
+        // Lines that the terminal broke are one.
+        let captured = ["capture-pane", "-p", "-J", "-S", first];
+        let is_there = |screen: &str| texts.iter().all(|text| screen.contains(text));
+        self.until(&captured, is_there)
+            .unwrap_or_else(|screen| panic!("{texts:?} is not on the screen:\n{screen}"));
+        self
+    }
+
+    /// Waits until the program ends, with this code.
+    #[track_caller]
+    pub(super) fn ends(&self, code: u8) {
+        self.told(&[&format!("ended with {code}.")]);
+    }
+
+    /// Takes the terminal away; the program must be gone soon.
+    #[track_caller]
+    pub(super) fn takes_away(&self) {
+        let asked = ["display", "-p", "#{pane_pid}"];
+        let shell = self.ask(&asked).trim().to_owned();
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let process = std::fs::read_to_string(children).unwrap();
+        let process: u32 = process.trim().parse().unwrap();
+        assert!(is_alive(process));
+        self.ask(&["kill-server"]);
+        let began = Instant::now();
+        while is_alive(process) {
+            assert!(
+                began.elapsed() < SOON,
+                "{process} lives on without its terminal"
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What tmux tells once it is as it must be; what it told last where it never is.
+    fn until(&self, words: &[&str], is_so: impl Fn(&str) -> bool) -> Result<String, String> {
+        let began = Instant::now();
+        loop {
+            let told = self.ask(words);
+            if is_so(&told) {
+                return Ok(told);
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(told);
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        self.ask(&["kill-server"]);
+    }
+}
