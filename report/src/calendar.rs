@@ -185,7 +185,9 @@ fn block(report: &PeriodReport, days: &BTreeMap<NaiveDate, OfDay>, weeks: &[Naiv
             }
             @for (column, week) in weeks.iter().enumerate() {
                 @let x = LEFT + STEP * u32::try_from(column).unwrap_or(0);
-                @if week.day() <= 7 { text x=(x) y="12" { (week.format("%b").to_string()) } }
+                // The first one has a name unless the next, whose name would be too near, begins a month.
+                @let is_named = column == 0 && weeks.get(1).is_none_or(|next| next.day() > 7);
+                @if week.day() <= 7 || is_named { text x=(x) y="12" { (week.format("%b").to_string()) } }
                 @for (row, date) in week.iter_days().take(7).enumerate() {
                     @let y = TOP + STEP * u32::try_from(row).unwrap_or(0);
                     @if date >= from && date <= to {

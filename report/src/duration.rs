@@ -21,7 +21,7 @@ pub(crate) fn card(report: &PeriodReport, destination: &ReportedDestination) -> 
     if runs.is_empty() {
         return html! {};
     }
-    let axis = TimeAxis::new(report.shown_from, report.made_at);
+    let axis = TimeAxis::of_days(report.shown_from, report.made_at);
     let took: Vec<u64> = runs.iter().map(|run| seconds(run)).collect();
     let speeds: Vec<u64> = runs.iter().filter_map(|run| speed(run)).collect();
     let lead = html! {

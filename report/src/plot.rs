@@ -21,6 +21,26 @@ impl TimeAxis {
         }
     }
 
+    /// The same with its first and last day as a whole.
+    pub(crate) fn of_days(from: Time, to: Time) -> Self {
+        let begin = |day: Option<NaiveDate>| midnight(day?, from.offset());
+        let after = to.date_naive().checked_add_days(Days::new(1));
+        Self::new(
+            begin(Some(from.date_naive())).unwrap_or(from),
+            begin(after).unwrap_or(to),
+        )
+    }
+
+    /// The place of a day, and how wide it is.
+    pub(crate) fn day(&self, day: NaiveDate) -> (f64, f64) {
+        let place = |day: NaiveDate| {
+            let at = midnight(day, self.from.offset());
+            at.map_or(0.0, |at| self.place(at))
+        };
+        let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
+        (place(day), place(next) - place(day))
+    }
+
     /// The place of a moment, in percent of the width; not beyond the ends.
     pub(crate) fn place(&self, at: Time) -> f64 {
         let all = as_f64((self.to - self.from).num_seconds());
@@ -324,6 +344,11 @@ mod tests {
         assert_eq!(
             named("2024-10-15T00:00:00Z", "2025-02-08T02:00:00Z"),
             "Nov Dec Jan 2025 Feb"
+        );
+        let axis = TimeAxis::of_days(at("2025-01-01T02:00:00Z"), at("2025-01-04T12:00:00Z"));
+        assert_eq!(
+            axis.day(NaiveDate::from_ymd_opt(2025, 1, 3).unwrap()),
+            (50.0, 25.0)
         );
         let axis = TimeAxis::new(at("2025-01-01T00:00:00Z"), at("2025-01-03T00:00:00Z"));
         assert_eq!(number(axis.place(at("2025-01-02T00:00:00Z"))), "50");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use maud::{Markup, html};
 use schema::output::period_report::{PeriodReport, ReportedDestination, SizePoint};
 
@@ -22,7 +22,7 @@ pub(crate) fn card(report: &PeriodReport, destination: &ReportedDestination) -> 
     let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
         return html! {};
     };
-    let axis = TimeAxis::new(report.shown_from, report.made_at);
+    let axis = TimeAxis::of_days(report.shown_from, report.made_at);
     let before = destination.sizes.iter().rev();
     let before = before.into_iter().find(|one| one.at <= report.since);
     let grown = |from: &SizePoint| {
@@ -77,22 +77,19 @@ fn content(shown: &[&SizePoint], axis: &TimeAxis) -> Markup {
 }
 
 fn new_by_day(shown: &[&SizePoint], axis: &TimeAxis) -> Markup {
-    let mut days: BTreeMap<NaiveDate, (u64, chrono::DateTime<chrono::FixedOffset>)> =
-        BTreeMap::new();
+    let mut days: BTreeMap<NaiveDate, u64> = BTreeMap::new();
     for one in shown {
-        let day = days.entry(one.at.date_naive()).or_insert((0, one.at));
-        day.0 = day.0.saturating_add(one.new_bytes);
+        let new = days.entry(one.at.date_naive()).or_default();
+        *new = new.saturating_add(one.new_bytes);
     }
-    let most = days.values().map(|(new, _)| *new).max().unwrap_or(0);
-    let scale = Scale::of_bytes(most);
-    let wide = axis.place(axis.from + TimeDelta::hours(20)).max(0.3);
+    let scale = Scale::of_bytes(days.values().copied().max().unwrap_or(0));
     let marks = html! {
-        @for (day, (new, at)) in &days {
-            @let y = scale.depth(*new, NEW);
+        @for (day, new) in &days {
+            @let (x, wide) = axis.day(*day);
             // Something is to be seen of each day that has anything.
-            @let tall = (f64::from(NEW) - y).max(1.0);
-            @let x = (axis.place(*at) - wide / 2.0).clamp(0.0, 100.0 - wide);
-            rect.bar x=(share(x)) y=(number(f64::from(NEW) - tall)) width=(share(wide)) height=(number(tall)) {
+            @let tall = (f64::from(NEW) - scale.depth(*new, NEW)).max(1.0);
+            rect.bar x=(share(x + wide / 10.0)) y=(number(f64::from(NEW) - tall)) width=(share(wide * 0.8))
+                height=(number(tall)) {
                 title { (day.format("%a %-d %b %Y").to_string()) ": " (bytes(*new)) " new" }
             }
         }

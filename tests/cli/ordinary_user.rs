@@ -271,6 +271,36 @@ fn a_users_backup_is_in_the_users_folders() {
 }
 
 #[test]
+fn a_user_reports_on_own_backups_and_of_those_of_root_is_told_who_may() {
+    let theirs = Theirs::new();
+    let lab = &theirs.lab;
+    let config = lab.text("config.json");
+    let page = lab.path("user/page.html");
+    let report = [
+        "report",
+        "--config",
+        &config,
+        "--html",
+        page.to_str().unwrap(),
+    ];
+    theirs.run(&["apply", "--config", &config]).expect(0);
+    theirs.run(&report).expect(0);
+    let found = fs::metadata(&page).unwrap();
+    assert_eq!(found.mode() & 0o7777, 0o600);
+    let written = fs::read(&page).unwrap();
+    if !theirs.is_root {
+        return;
+    }
+    assert_eq!(found.uid(), NOBODY);
+    let closed = lab.stored(".backup");
+    chown(&closed, Some(0), Some(0)).unwrap();
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(&closed, mode).unwrap();
+    theirs.run(&report).expect(4).hints("sudo");
+    assert_eq!(fs::read(&page).unwrap(), written);
+}
+
+#[test]
 fn a_user_who_compares_with_now_is_told_of_no_owner_that_is_none() {
     let theirs = Theirs::new();
     let Theirs { lab, .. } = &theirs;
