@@ -108,8 +108,14 @@ class Browser:
             self.events.append(self.message())
 
     def end(self):
-        self.process.kill()
-        self.process.wait()
+        # By itself it removes what it has in the folder for temporary files.
+        message = {"id": self.number + 1, "method": "Browser.close"}
+        os.write(self.to_write, json.dumps(message).encode() + b"\0")
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def main(program, out, pages):
