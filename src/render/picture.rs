@@ -58,10 +58,12 @@ pub(crate) fn largest_of_each(values: &[u64], columns: usize) -> Vec<u64> {
 }
 
 /// Days between now and what the ruler of an age names.
-const RULER: [(i64, &str); 8] = [
+const RULER: [(i64, &str); 10] = [
     (0, "now"),
     (1, "1 d"),
+    (3, "3 d"),
     (7, "1 w"),
+    (14, "2 w"),
     (30, "1 m"),
     (91, "3 m"),
     (183, "6 m"),

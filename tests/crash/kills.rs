@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    check::{all_whole, equal, fingerprint, finished, layout},
+    check::{all_lead_somewhere, all_whole, equal, fingerprint, finished, layout},
     lab::{ID, NOW, Random, World, is_missing, kills, with_history},
     sweep::APPLY,
 };
@@ -61,6 +61,7 @@ impl Reference {
     /// Lets the run end and checks everything.
     #[track_caller]
     pub(crate) fn ends_right(&self, unfinished: Option<PathBuf>, old: &[Vec<String>]) {
+        all_lead_somewhere(&self.world.host());
         self.world.apply(NOW).expect(0);
         if let Some(run) = unfinished {
             let ended = run.join("report.json").exists();

@@ -73,8 +73,14 @@ fn mend(store: &Store) -> Result<()> {
     // One that is there leads to its snapshot by way of an old tier at worst; far away each look is a request.
     let looks = !is_distant(&dir);
     for (id, home) in &homes {
-        if looks || !there.contains_key(id) {
-            link_to(store, &dir, BY_TIME, *id, &target(*id, *home))?;
+        let wanted = target(*id, *home);
+        let leads_there =
+            |name: &OsStr| dir.read_symlink(name).is_ok_and(|to| to == wanted.as_str());
+        if !there
+            .get(id)
+            .is_some_and(|name| !looks || leads_there(name))
+        {
+            link_to(store, &dir, BY_TIME, *id, &wanted)?;
         }
     }
     Ok(())
