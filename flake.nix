@@ -140,6 +140,7 @@
               dbus
               debootstrap
               dejavu_fonts
+              desktop-file-utils
               dpkg
               e2fsprogs
               exfat
@@ -158,6 +159,7 @@
               rclone
               rsnapshot
               rsync
+              samba
               sshfs
               strace
               systemd

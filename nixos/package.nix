@@ -9,6 +9,8 @@
 
 let
   root = ../.;
+  # What file managers call, apart from what cargo reads.
+  desktop = root + "/desktop";
   manifest = lib.importTOML (root + "/Cargo.toml");
 in
 rustPlatform.buildRustPackage {
@@ -22,7 +24,6 @@ rustPlatform.buildRustPackage {
       (root + "/Cargo.lock")
       (root + "/Cargo.toml")
       (root + "/browse")
-      (root + "/desktop")
       (root + "/executor")
       (root + "/planner")
       (root + "/report")
@@ -48,10 +49,10 @@ rustPlatform.buildRustPackage {
     for name in now status restore verify; do
       ln -s backup "$out/bin/backup-$name"
     done
-    install -D -m 755 desktop/backup-previous-versions --target-directory "$out/bin"
-    install -D -m 644 desktop/applications/*.desktop --target-directory "$out/share/applications"
-    install -D -m 755 desktop/kde/*.desktop --target-directory "$out/share/kio/servicemenus"
-    install -D -m 755 desktop/nautilus/* --target-directory "$out/share/backup/nautilus"
+    install -D -m 755 ${desktop}/backup-previous-versions --target-directory "$out/bin"
+    install -D -m 644 ${desktop}/applications/*.desktop --target-directory "$out/share/applications"
+    install -D -m 755 ${desktop}/kde/*.desktop --target-directory "$out/share/kio/servicemenus"
+    install -D -m 755 ${desktop}/nautilus/* --target-directory "$out/share/backup/nautilus"
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     "$out/bin/backup" man --to man

@@ -12,10 +12,11 @@ use tempfile::TempDir;
 use crate::lab::{Nix, Nixpkgs, PROGRAM, ROOT, examples};
 
 /// What the flake reads; not `target`, which has gigabytes.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "Cargo.lock",
     "Cargo.toml",
     "browse",
+    "desktop",
     "examples",
     "executor",
     "flake.lock",
