@@ -118,3 +118,90 @@ fn serve(mailbox: &Mailbox, source: &dyn Source, tell: &Sender<Answer>, mut wake
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        thread::sleep,
+        time::{Duration, Instant},
+    };
+
+    use schema::{StoredPath, StoredPathBuf};
+
+    use super::*;
+    use crate::{Folder, FoundPath, Overview, Read, Versions};
+
+    /// A source whose folders are only given up, never read; everything else is there at once.
+    struct Silent;
+
+    impl Source for Silent {
+        fn overview(&self) -> Read<Overview> {
+            Ok(Overview::default())
+        }
+
+        fn folder(&self, _: &str, _: &StoredPath, cancel: &Cancel) -> Read<Folder> {
+            while !cancel.is_asked() {
+                sleep(Duration::from_millis(1));
+            }
+            Ok(Folder::default())
+        }
+
+        fn versions(&self, _: &StoredPath, _: &Cancel) -> Read<Versions> {
+            Ok(Versions::default())
+        }
+
+        fn find(
+            &self,
+            _: &str,
+            _: &Cancel,
+            _: &mut dyn FnMut(FoundPath) -> bool,
+        ) -> Read<Option<String>> {
+            Ok(None)
+        }
+
+        fn changes(&self, _: &str, _: &str, _: &StoredPath, _: &Cancel) -> Read<Vec<String>> {
+            Ok(Vec::new())
+        }
+
+        fn content(&self, _: &str, _: &StoredPath, _: u64, _: &Cancel) -> Read<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn time(&self, _: i64) -> String {
+            String::new()
+        }
+    }
+
+    /// The next answer, for which somebody waits as the screen does.
+    fn next(lanes: &Lanes) -> Answer {
+        let began = Instant::now();
+        loop {
+            // What is not there is not waited for.
+            if let Some(answer) = lanes.answers.try_iter().next() {
+                return answer;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "no answer");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_never_answers_holds_up_nothing_else_and_is_given_up_for_what_is_asked_next() {
+        let source: Arc<dyn Source> = Arc::new(Silent);
+        let lanes = Lanes::start(&source).unwrap();
+        let path = StoredPathBuf::default();
+        let folder = |snapshot: &str| Request::Folder {
+            snapshot: snapshot.to_owned(),
+            path: path.clone(),
+        };
+        lanes.ask(folder("one"));
+        lanes.ask(Request::Versions { path: path.clone() });
+        assert!(matches!(next(&lanes), Answer::Versions { .. }));
+        lanes.ask(folder("two"));
+        // Of the folders neither is answered: both were given up.
+        lanes.ask(Request::Overview);
+        assert!(matches!(next(&lanes), Answer::Overview(_)));
+        // Whoever waits for answers was woken for each.
+        (&lanes.woken).read_exact(&mut [0; 2]).unwrap();
+    }
+}

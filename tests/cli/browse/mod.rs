@@ -8,7 +8,10 @@ use serde_json::json;
 use test_support::is_missing;
 
 use self::terminal::Terminal;
-use crate::lab::{HOST, Lab, id_of};
+use crate::{
+    lab::{HOST, Lab, id_of},
+    remotes,
+};
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
@@ -204,4 +207,45 @@ fn whose_terminal_goes_is_gone_with_it_whatever_is_on_the_screen() {
     terminal.shows(&["> ann/"]).keys(&["BTab", "Down", "x"]);
     terminal.shows(&["[y/N]"]).takes_away();
     assert_eq!(lab.ids().len(), 2);
+}
+
+#[test]
+fn of_a_remote_the_manifests_are_browsed_and_what_is_restored_is_brought() {
+    if is_missing("of_a_remote", &["tmux"], false) {
+        return;
+    }
+    let Some(lab) = remotes::lab("of_a_remote") else {
+        return;
+    };
+    remotes::back_up(&lab, FIRST);
+    lab.write("home/ann/letter.txt", "dear all\nonce more\n");
+    remotes::back_up(&lab, SECOND);
+    let words = ["browse", "--destination", "b2"];
+    let terminal = Terminal::start(&lab, &words, 80, 24);
+    terminal.shows(&["atlas on b2", "2 snapshots", "> ann/"]);
+    terminal
+        .keys(&["Enter"])
+        .shows(&["> letter.txt", "2 versions", "+10 B"]);
+    // What it would read is not here.
+    terminal
+        .keys(&["d"])
+        .shows(&["9 bytes", "19 bytes", "content is not shown"]);
+    terminal.keys(&["Escape"]).shows(&["2 versions"]);
+    terminal
+        .keys(&["v"])
+        .shows(&["the content is at", "hint:", "Enter: back"]);
+    terminal.keys(&["Enter", "["]).shows(&["letter.txt", "9 B"]);
+    let back = lab.text("back");
+    fs::create_dir(&back).unwrap();
+    terminal
+        .keys(&["r"])
+        .shows(&["restore from the snapshot of 2025-03-05 02:00"]);
+    terminal.keys(&["C-u"]).types(&back).keys(&["Enter"]);
+    terminal.shows(&["--destination b2", "restored 1 entry"]);
+    assert_eq!(
+        fs::read_to_string(lab.path("back/letter.txt")).unwrap(),
+        "dear all\n"
+    );
+    terminal.keys(&["Enter"]).shows(&["letter.txt"]);
+    terminal.keys(&["q"]).ends(0);
 }
