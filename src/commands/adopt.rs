@@ -11,7 +11,7 @@ use crate::{
     commands::{agree, outcome},
     exit,
     out::Out,
-    render,
+    render::{self, hint},
     screen::Screen,
     settings::Settings,
     typed,
@@ -30,13 +30,21 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
     if !settings.json && !prepared.found.passed_over.is_empty() {
         out.print_unless_quiet(&render::adopt::passed_over_lines(&prepared.found));
     }
+    let unread = prepared.found.unread;
+    let done = match unread {
+        0 => exit::DONE,
+        _ => exit::INCOMPLETE,
+    };
     if prepared.step.trees.is_empty() {
         if settings.json && arguments.dry_run {
             out.print_json(&AdoptPreview::from(prepared.step.clone()));
         } else {
             out.print_message("nothing to adopt was found");
+            if unread > 0 {
+                out.print_message(&hint::line(0, UNREAD));
+            }
         }
-        return Ok(exit::DONE);
+        return Ok(done);
     }
     if arguments.dry_run {
         show_dry_run(&prepared, settings, out);
@@ -44,7 +52,7 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
         return Ok(match refused {
             Some(refused) if settings.json => exit::code_of_result(refused.report().result),
             Some(refused) => outcome::show_not_begun(&refused, settings, out),
-            None => exit::DONE,
+            None => done,
         });
     }
     if !settings.json {
@@ -58,14 +66,17 @@ pub(crate) fn adopt_folders(arguments: &Adopt, settings: &Settings, out: &Out) -
     let screen = Screen::new(settings, out).told_at_end();
     let adopted = engine.adopt(prepared, &screen);
     screen.clear();
-    Ok(outcome::show_steps(
-        &adopted?,
-        "adopt",
-        &outcome::said,
-        settings,
-        out,
-    ))
+    let code = outcome::show_steps(&adopted?, "adopt", &outcome::said, settings, out);
+    if code == exit::DONE && unread > 0 {
+        out.print_message(&hint::line(0, UNREAD));
+        return Ok(done);
+    }
+    Ok(code)
 }
+
+/// What to do where a folder could not be read.
+const UNREAD: &str =
+    "look at `dmesg` and at who may read what was left alone, then run the same again";
 
 fn show_dry_run(prepared: &PreparedAdoption, settings: &Settings, out: &Out) {
     if settings.json {

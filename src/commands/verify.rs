@@ -10,7 +10,7 @@ use crate::{
     exit::{self, invalid_input},
     out::Out,
     render::amount,
-    render::hint,
+    render::{hint, verify::AGAIN},
     screen::Screen,
     settings::Settings,
     style::printable,
@@ -65,7 +65,13 @@ pub(crate) fn verify_snapshots(arguments: &Verify, settings: &Settings, out: &Ou
             exit::DONE
         }
         // It was shown as it came.
-        VerifyOutcome::Verified(_) => exit::DONE,
+        VerifyOutcome::Verified(found) => {
+            let none_repaired = damage_left(found) == found.damage_count;
+            if arguments.repair && none_repaired && !verified.is_whole() {
+                out.print_message(&hint::line(2, AGAIN));
+            }
+            exit::DONE
+        }
     };
     Ok(match verified.failed_repair() {
         Some(report) => exit::code_of_result(report.result),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schema::{
     Report, RunResult, SnapshotId,
+    journal::Outcome,
     verify::{AgainstState, Damage, DamageKind, Depth, Verdict, Verification},
 };
 
@@ -44,9 +45,8 @@ pub(crate) fn verification_page(found: &Verification, repairs: bool, style: &Sty
 /// What a repair came to; `remains` are the damages that none was planned for.
 pub(crate) fn repair_lines(report: &Report, remains: u64, style: &Style) -> String {
     let mut page = Page::default();
-    let last = report.steps.iter().rev();
-    let told = last.map(|step| &step.outcome);
-    if let Some(outcome) = told.into_iter().find(|outcome| !outcome.message.is_empty()) {
+    let told = told_outcome(report);
+    if let Some(outcome) = told {
         let word = match (report.result, remains) {
             (RunResult::Success, 0) => style.green(style.bold("Repaired:")),
             (RunResult::Success | RunResult::Incomplete, _) => {
@@ -71,7 +71,21 @@ pub(crate) fn repair_lines(report: &Report, remains: u64, style: &Style) -> Stri
         let damages = amount::plural(remains, "damage remains", "damages remain");
         page.line(0, &format!("{damages}: see above."));
     }
+    let has_hint = told.is_some_and(|outcome| outcome.hint.is_some());
+    if !has_hint && (remains > 0 || report.result != RunResult::Success) {
+        hint::add(&mut page, 2, AGAIN);
+    }
     page.into_string()
+}
+
+/// What to do where something could not be repaired.
+pub(crate) const AGAIN: &str = "run the same again; where that changes nothing, restore these paths from \
+                                another snapshot or copy, and look at `dmesg` and at the drive";
+
+/// What is told of a repair: how its last step ended that has something to say.
+fn told_outcome(report: &Report) -> Option<&Outcome> {
+    let mut outcomes = report.steps.iter().rev().map(|step| &step.outcome);
+    outcomes.find(|outcome| !outcome.message.is_empty())
 }
 
 fn add_head(page: &mut Page, found: &Verification, style: &Style) {

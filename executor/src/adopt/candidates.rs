@@ -37,6 +37,8 @@ pub struct Looked {
     pub candidates: Vec<AdoptCandidate>,
     /// What cannot, and why.
     pub passed_over: Vec<(String, String)>,
+    /// How many of these could not be read.
+    pub unread: usize,
 }
 
 /// The host's folder on the destination, whether or not it was ever set up.
@@ -121,6 +123,7 @@ pub fn find_adoptable(
         root: escape(bytes(folder.as_os_str())),
         candidates: Vec::new(),
         passed_over: Vec::new(),
+        unread: 0,
     };
     let in_progress = root
         .look(OsStr::new("backup.inprogress"))
@@ -159,6 +162,7 @@ fn adoptable_tiers(host: &HostFolder, destination: &DestinationState) -> Result<
         root: escape(host.path.as_bytes()),
         candidates: Vec::new(),
         passed_over: Vec::new(),
+        unread: 0,
     };
     for one in &destination.unmanaged {
         let from = format!("{}/{}", one.tier, one.name);
@@ -223,6 +227,7 @@ impl Looked {
             }
             Ok(found) => self.candidates.push(found),
             Err(error) => {
+                self.unread += 1;
                 let because = format!("it cannot be read: {}", system_reason(&error.into()));
                 self.passed_over.push((from.to_owned(), because));
             }

@@ -82,7 +82,9 @@ impl Life<'_> {
                 ]
             }
             Deed::Delete => {
-                let id = self.some_snapshot()?;
+                // Not the newest one, which stays.
+                let there = self.ledger.there(&self.world)?;
+                let id = there[self.random.index_below(there.len() - 1)].clone();
                 self.ledger.let_go.insert(id.clone());
                 &["delete", &id.clone(), "--yes"]
             }
@@ -147,8 +149,14 @@ impl Life<'_> {
     }
 
     fn restored(&self, what: &str) -> Outcome {
-        let is = Tree::of(&self.world.path("back/tree"));
-        match Tree::of(&self.world.source()).difference(&is) {
+        let (mut is, mut was) = (
+            Tree::of(&self.world.path("back/tree")),
+            Tree::of(&self.world.source()),
+        );
+        if what.contains("keeps its own time") {
+            (is, was) = (is.without_times(), was.without_times());
+        }
+        match was.difference(&is) {
             None => Ok(()),
             Some(differs) => Err(Trouble::Lost(format!("restored, and {differs}: {what}"))),
         }
@@ -161,15 +169,20 @@ impl Life<'_> {
     /// If they do not.
     pub(crate) fn goes_on(&mut self, deed: Deed, words: &[&str], what: &str) -> Outcome {
         if deed != Deed::First && deed != Deed::Backup {
-            let ran = self.strike("goes on", words, Fate::Spared)?.ran;
+            let mut ran = self.strike("goes on", words, Fate::Spared)?.ran;
+            if deed == Deed::Restore && ran.all().contains("--overwrite") {
+                // What a failure left with other times or modes is replaced by nothing but that.
+                let words = [words, &["--overwrite"]].concat();
+                ran = self.strike("goes on", &words, Fate::Spared)?.ran;
+            }
             if deed == Deed::Repair {
                 self.ledger.damage = None;
             }
             if deed == Deed::Accept {
                 self.ledger.accept_all();
             }
-            // What was done before it was struck is not there to be deleted or adopted once more.
-            if ran.code == 0 || deed == Deed::Restore {
+            // What was adopted before it was struck is not there to be adopted once more.
+            if ran.code == 0 || [Deed::Restore, Deed::Delete].contains(&deed) {
                 self.keeps_promise(deed, &format!("{what}: {}", ran.all()))?;
             }
         }

@@ -25,8 +25,8 @@ impl Life<'_> {
         if !self.ledger.is_whole(&id) {
             return Ok(());
         }
-        let (from, to) = (self.world.text("src"), self.world.text("back"));
-        let target = self.world.path("back");
+        let (from, to) = (self.world.text("src"), self.world.text("back/tree"));
+        let target = self.world.path("back/tree");
         clear(&target);
         let words = ["restore", id.as_str(), &from, &to];
         let ran = self.killed_then_done("restores", &words)?;
@@ -134,16 +134,15 @@ impl Life<'_> {
         let all = self.ledger.there(&self.world)?;
         let newest = all.last().cloned().unwrap_or_default();
         let (src, dst) = (self.world.text("src"), self.world.text("dst/host"));
-        let mistakes: [&[&str]; 10] = [
+        let mistakes: [&[&str]; 9] = [
             &["delete", &newest, "--yes"],
             &["delete", "2001-01-01_00-00-00", "--yes"],
             &["delete", "--yes"],
             &["restore", "latest", "/nowhere", &src],
             &["restore", "latest", &src, &dst],
-            &["restore", "latest", &src, &src],
             &["apply", "--only", "nowhere"],
             &["apply", &src],
-            &["adopt", &src, "--yes"],
+            &["pin", "2001-01-01_00-00-00"],
             &["accept", "2001-01-01_00-00-00"],
         ];
         let words = mistakes[self.random.index_below(mistakes.len())];

@@ -38,6 +38,14 @@ impl Tree {
         }
     }
 
+    /// The same without the times of folders.
+    pub(crate) fn without_times(self) -> Self {
+        Self {
+            listing: without_times(&self.listing),
+            ..self
+        }
+    }
+
     /// What differs first.
     pub(crate) fn difference(&self, is: &Self) -> Option<String> {
         difference(&self.listing, &is.listing).or_else(|| {
@@ -170,12 +178,13 @@ impl Ledger {
             )));
         }
         let stored = Tree::of(&tree);
-        if (sums.count(), entries) != (stored.sums.count(), stored.listing.len() + 1) {
+        let listed = (sums.count(), entries);
+        let there = (stored.sums.count(), stored.listing.len() + 1);
+        // What of another tool's tree cannot be read stays where it is, and is told.
+        let may_have_more = self.others.contains_key(id) && !complete;
+        if listed != there && !(may_have_more && listed < there) {
             return Err(Trouble::Lost(format!(
-                "{at}: the manifest has {} files and {entries} entries, the tree {} and {}",
-                sums.count(),
-                stored.sums.count(),
-                stored.listing.len() + 1
+                "{at}: files and entries in the manifest {listed:?}, in the tree {there:?}"
             )));
         }
         let mut by_rsync = 0;
@@ -239,7 +248,7 @@ impl Ledger {
         let good: Vec<(&str, NaiveDate)> = self
             .seen
             .iter()
-            .filter(|(id, seen)| seen.counts && !let_go.contains(*id))
+            .filter(|(id, seen)| seen.counts && (!let_go.contains(*id) || !is_gone(id)))
             .map(|(id, seen)| (id.as_str(), seen.day))
             .collect();
         let (keep, last) = world.keeps();

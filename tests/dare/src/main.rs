@@ -252,8 +252,10 @@ fn setting(words: &Words, program: PathBuf, news: mpsc::Sender<News>) -> (Settin
 /// Says how a life is lived again, with as few of its steps as still go wrong.
 fn explain(setting: &Setting, words: &Words, seed: u64, trouble: &Trouble) {
     const PATIENCE: Duration = Duration::from_secs(60);
+    let first = trouble.to_string();
+    let first = first.lines().next().unwrap_or_default();
+    println!("  seed {seed}: {first}");
     if words.sweep {
-        println!("  again: ./dare --sweep");
         return;
     }
     let nights = match words.nights {
@@ -261,7 +263,7 @@ fn explain(setting: &Setting, words: &Words, seed: u64, trouble: &Trouble) {
         other => format!(" --nights {other}"),
     };
     let again = format!("./dare --seed {seed}{nights}");
-    println!("  again: {again}");
+    println!("    again: {again}");
     if words.seed.is_some() || is_of_cuts(setting, seed) {
         return;
     }
@@ -278,5 +280,5 @@ fn explain(setting: &Setting, words: &Words, seed: u64, trouble: &Trouble) {
     let all = words.steps_of(seed);
     let few = script::shortest(all, &mut |steps| began.elapsed() < PATIENCE && same(steps));
     let few: Vec<String> = few.iter().map(|step| step.number.to_string()).collect();
-    println!("  in short: {again} --steps {}", few.join(","));
+    println!("    in short: {again} --steps {}", few.join(","));
 }

@@ -202,9 +202,6 @@ impl Show {
             println!("{:>9}  {lack}", "not tried");
         }
         println!("\nlost: {}", self.lost_in_words());
-        for (seed, trouble) in &self.troubles {
-            println!("  seed {seed}: {trouble}");
-        }
     }
 
     /// Notes what was done for the page on reliability.

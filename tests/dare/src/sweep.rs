@@ -127,7 +127,8 @@ pub(crate) fn live(setting: &Setting, number: u64, time: Duration) -> Outcome {
         let mut try_it = || {
             let done = life.strike(scenario.deed.doing(), &words, fate)?;
             if done.ran.code == 0 && may_be_done(fate) {
-                life.keeps_promise(scenario.deed, &what)?;
+                let told = format!("{what}: {}", done.ran.all());
+                life.keeps_promise(scenario.deed, &told)?;
             }
             if turn % 4 == 0 {
                 life.goes_on(scenario.deed, &words, &what)?;

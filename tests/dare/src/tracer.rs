@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::mpsc,
     time::Duration,
@@ -88,6 +88,9 @@ struct Watch<'a> {
     struck: Option<String>,
     /// Threads whose call is to fail when it ends.
     failing: BTreeMap<Pid, Errno>,
+    /// What is run, and which threads run it.
+    program: Option<PathBuf>,
+    ours: BTreeMap<Pid, bool>,
 }
 
 /// Runs a command that begins with [`WRAPPER`] to its end; what it says is kept below the folder meanwhile, which
@@ -134,6 +137,8 @@ pub(crate) fn run(
         changing: [0; 2],
         struck: None,
         failing: BTreeMap::new(),
+        program: None,
+        ours: BTreeMap::new(),
     };
     let (ended, waits) = mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
@@ -193,12 +198,29 @@ impl Watch<'_> {
                     ptrace::syscall(pid, None)
                 }
                 Ok(WaitStatus::Stopped(pid, signal)) => ptrace::syscall(pid, signal),
-                Ok(WaitStatus::PtraceEvent(pid, ..)) => ptrace::syscall(pid, None),
+                Ok(WaitStatus::PtraceEvent(pid, ..)) => {
+                    // It may be another program from now on.
+                    self.ours.remove(&pid);
+                    ptrace::syscall(pid, None)
+                }
                 Ok(_) => continue,
             };
             // Whoever was killed meanwhile is heard of when it has ended.
             assert!(matches!(on, Ok(()) | Err(Errno::ESRCH)), "ptrace: {on:?}");
         }
+    }
+
+    /// Whether a thread is of the program, and not of one that it has started.
+    fn is_ours(&mut self, thread: Pid) -> bool {
+        let program = |thread: Pid| fs::read_link(format!("/proc/{thread}/exe")).ok();
+        if self.program.is_none() {
+            self.program = program(self.main);
+        }
+        let known = &self.program;
+        *self
+            .ours
+            .entry(thread)
+            .or_insert_with(|| program(thread) == *known)
     }
 
     /// A thread stands before or behind a call.
@@ -221,9 +243,15 @@ impl Watch<'_> {
             return;
         }
         let name = made.call.name;
-        let count = self.counts.entry(name).or_default();
-        *count += 1;
-        let count = *count;
+        // What rclone and rsync make of it is theirs.
+        let count = match self.is_ours(thread) {
+            true => {
+                let count = self.counts.entry(name).or_default();
+                *count += 1;
+                *count
+            }
+            false => 0,
+        };
         let changes = made.changes();
         let at_destination = changes && made.is_below(&self.folder.join("dst"));
         self.changing[0] += usize::from(changes);
@@ -246,7 +274,7 @@ impl Watch<'_> {
                 nth,
                 with,
                 for_ever,
-            } if call == name && (count == nth || for_ever && count > nth) => {
+            } if count > 0 && call == name && (count == nth || for_ever && count > nth) => {
                 self.struck
                     .get_or_insert_with(|| made.in_words(self.folder));
                 if skip_call(thread) {

@@ -72,7 +72,7 @@ impl World {
                 "notifications": { "desktop": false },
             })
         });
-        for name in ["src", "dst", "state", "far"] {
+        for name in ["src", "dst", "state", "far", "back"] {
             fs::create_dir(lab.path(name)).unwrap();
         }
         crate::edits::furnish(&lab.path("src"), random);
