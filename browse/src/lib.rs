@@ -2,7 +2,7 @@
 //!
 //! Owns what is seen, what keys do, and who waits for whom. What there is to be seen a [`Source`] tells, asked
 //! by threads, so that no disk and no network keeps anybody from leaving. What is to be done is an [`Action`],
-//! which whoever calls [`run`] has done: nothing is read from or written to a disk here.
+//! which whoever calls [`run()`] has done: nothing is read from or written to a disk here.
 
 mod action;
 mod app;
