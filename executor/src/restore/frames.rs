@@ -237,38 +237,35 @@ impl Restorer<'_> {
                 holds,
                 &mut faults,
             );
-        } else if self.differs_in_time_only(&frame) {
-            let handle = Handle::Open(frame.dir.as_fd());
-            metadata::apply_time(&handle, &frame.item, self.job.place.holds, &mut faults);
-        } else if self.keeps_its_time(&frame) {
-            self.tally.folders_keep_time += 1;
+        } else if !self.holds_chosen(&frame.item) {
+            self.settle_time(&frame, &mut faults);
         }
         self.faults(&frame.item, faults);
     }
 
-    /// Whether a folder that keeps its own metadata is the snapshot's but for its time, as one
-    /// is whose run was killed between taking the mark away and setting the time.
-    fn differs_in_time_only(&self, frame: &Frame) -> bool {
-        if self.holds_chosen(&frame.item) {
-            return false;
+    /// Gives a folder that keeps its own metadata the snapshot's time if it is the snapshot's but for that, as
+    /// one is whose run was killed between taking the mark away and setting the time; else it keeps its own, for
+    /// what else is in it.
+    fn settle_time(&mut self, frame: &Frame, faults: &mut Faults) {
+        let (wanted, holds) = (&frame.item.wanted, self.job.place.holds);
+        let found = frame.dir.stat_self();
+        let found = found.and_then(|stat| match rights::is_time(wanted, &stat, holds) {
+            true => Ok(None),
+            false => Ok(Some((stat, frame.dir.names()?.len()))),
+        });
+        match found {
+            Ok(None) => {}
+            Ok(Some((stat, entries)))
+                if entries == frame.count.complete.load(Ordering::Acquire)
+                    && rights::differing_rights(wanted, &stat, holds).is_empty() =>
+            {
+                let handle = Handle::Open(frame.dir.as_fd());
+                metadata::apply_time(&handle, &frame.item, holds, faults);
+            }
+            // Nobody but its owner may list it: what is in it is not known, and not only ours.
+            Ok(Some(_)) | Err(Errno::ACCESS) => self.tally.folders_keep_time += 1,
+            Err(error) => faults.unseen(error),
         }
-        let same = |stat: Stat| {
-            let (wanted, holds) = (&frame.item.wanted, self.job.place.holds);
-            !rights::is_time(wanted, &stat, holds)
-                && rights::differing_rights(wanted, &stat, holds).is_empty()
-        };
-        frame.dir.stat_self().is_ok_and(same)
-            && frame
-                .dir
-                .names()
-                .is_ok_and(|names| names.len() == frame.count.complete.load(Ordering::Acquire))
-    }
-
-    /// Whether a folder has another time than the snapshot's, and should for what else is in it.
-    fn keeps_its_time(&self, frame: &Frame) -> bool {
-        let differs =
-            |stat: Stat| !rights::is_time(&frame.item.wanted, &stat, self.job.place.holds);
-        !self.holds_chosen(&frame.item) && frame.dir.stat_self().is_ok_and(differs)
     }
 }
 

@@ -66,6 +66,14 @@ impl Faults {
         ));
     }
 
+    /// That it could not be looked at, so that nobody knows whether its time is right.
+    pub(super) fn unseen(&mut self, error: Errno) {
+        self.sentences.push(format!(
+            "cannot look at it: {}",
+            system_reason(&error.into())
+        ));
+    }
+
     /// What could not be had of the attributes that an entry is to get.
     pub(super) fn of_attributes(&mut self, found: &WantedAttributes) {
         if let Some(error) = found.fault {
