@@ -6,7 +6,7 @@ use anyhow::Result;
 use backup::Engine;
 use chrono::{DateTime, FixedOffset, Local, NaiveDate, NaiveTime};
 use executor::{Error, trust::NewFile};
-use schema::{escape::display, output::period_report::PeriodReport};
+use schema::{FailureCode, escape::display, output::period_report::PeriodReport};
 
 use crate::{
     cli::Report,
@@ -59,7 +59,14 @@ fn page_place(path: &Path, engine: &Engine) -> Result<NewFile> {
         .hint("name a file elsewhere")
         .into());
     }
-    Ok(NewFile::at(path, "the report")?)
+    let place = NewFile::at(path, "the report");
+    // Nobody is to give a home to root for that.
+    Ok(place.map_err(|error| match error.code {
+        Some(FailureCode::Untrusted) => {
+            error.with_hint("name a file where nobody else can write, as root one in /root")
+        }
+        _ => error,
+    })?)
 }
 
 fn shown(path: &Path) -> String {

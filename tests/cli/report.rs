@@ -145,6 +145,14 @@ fn a_page_takes_the_place_of_no_other_thing_and_stands_among_no_snapshots() {
     lab.run(&["report", "--html", &lab.text("home/ann/link")])
         .expect(4)
         .says("is a symlink");
+    // Where others can write a page is no page: but nobody gives a folder away for that.
+    let open = lab.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    lab.run(&["report", "--html", &lab.text("open/page.html")])
+        .expect(4)
+        .says("not to be trusted")
+        .says("hint: name a file where nobody else can write");
     lab.run(&["report", "--html", &lab.text("none/page.html")])
         .expect(1)
         .says("none");

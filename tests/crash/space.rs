@@ -152,7 +152,7 @@ fn too_few_inodes_are_refused_before_and_told_while_copying() {
     if is_missing(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
-    let (world, _mounted) = on_small_disk(&["-N", "72"]);
+    let (world, _mounted) = on_small_disk(&["-N", "96"]);
     let many = world.source().join("many");
     fs::create_dir(&many).unwrap();
     for number in 0..64 {

@@ -34,6 +34,8 @@ pub struct Notifications {
     /// How often a report over the time since the last one comes by mail (`email`): how the backups went, with
     /// charts in an attached page. It is sent by the first health check or backup of a week or a month, and
     /// tried again by the next if that fails.
+    // Left out where it is not set, so that plans of configurations without it stay what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportPeriod>,
 }
 
