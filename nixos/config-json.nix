@@ -51,4 +51,10 @@ removeAttrs cfg [
   protonDrive = removeAttrs cfg.protonDrive [ "secretName" ];
 }
 // (if destinations == { } then { } else { destinations = mapAttrs (_: own) destinations; })
+// (
+  if cfg ? notifications && (cfg.notifications.report or null) == null then
+    { notifications = removeAttrs cfg.notifications [ "report" ]; }
+  else
+    { }
+)
 // (if (cfg.policy or "none") == "none" then { } else { inherit (cfg) policy; })

@@ -152,10 +152,10 @@ fn too_few_inodes_are_refused_before_and_told_while_copying() {
     if is_missing(name, &[&TOOLS[..], &["strace"]].concat(), true) {
         return;
     }
-    let (world, _mounted) = on_small_disk(&["-N", "96"]);
+    let (world, _mounted) = on_small_disk(&["-N", "128"]);
     let many = world.source().join("many");
     fs::create_dir(&many).unwrap();
-    for number in 0..64 {
+    for number in 0..128 {
         fs::write(many.join(number.to_string()), "x").unwrap();
     }
     let before = fingerprint(&world.path("dst"), &[]);
@@ -180,7 +180,7 @@ fn too_few_inodes_are_refused_before_and_told_while_copying() {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
             fs::create_dir(&other).unwrap();
-            for number in 0..64 {
+            for number in 0..128 {
                 let _ = fs::write(other.join(number.to_string()), "");
             }
         });

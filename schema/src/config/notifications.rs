@@ -36,6 +36,7 @@ pub struct Notifications {
     /// tried again by the next if that fails.
     // Left out where it is not set, so that plans of configurations without it stay what they are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = null))]
     pub report: Option<ReportPeriod>,
 }
 
