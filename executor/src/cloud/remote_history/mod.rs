@@ -11,6 +11,7 @@
 
 mod cached;
 mod claim;
+mod damage;
 mod expire;
 mod fetch;
 mod holes;

@@ -11,11 +11,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use schema::{
-    Digest, SnapshotId,
-    journal::{Problem, ProblemKind},
-    output::cloud::CloudVerification,
-};
+use schema::{Digest, SnapshotId, output::cloud::CloudVerification};
 
 use super::{
     HistoryRemote, KnownHistory,
@@ -30,9 +26,8 @@ use crate::{
     },
     copy::{Copier, CopyError},
     error::{Error, Result},
-    manifest::FILE_NAME,
     remove::remove_tree,
-    sys::{Dir, Kind},
+    sys::Dir,
 };
 
 /// Objects that are listed at once, about.
@@ -40,8 +35,6 @@ const OBJECTS_AT_ONCE: u64 = 1 << 16;
 /// Objects that are downloaded at once, and their bytes.
 const FILES: usize = 2000;
 const BYTES: u64 = 1 << 30;
-/// Problems that are listed one by one.
-const LISTED: usize = 1000;
 /// Where downloads come.
 const PIECE: &str = "piece";
 /// What is said of an object that was found damaged and was not looked at since.
@@ -168,23 +161,6 @@ impl HistoryRemote<'_> {
     pub(super) fn own_hash(&self) -> Result<Option<Hashing>> {
         let found = hashes::of_remote(self.rclone, self.cache, &self.objects())?;
         Ok(found.filter(Hashing::is_ours))
-    }
-
-    /// Remembers what is damaged, for the next upload to put it again; what was not looked at stays so.
-    pub(super) fn remember_damage(
-        &self,
-        is_compared: &dyn Fn(Digest) -> bool,
-        damaged: &BTreeMap<Digest, String>,
-    ) -> Result<()> {
-        let before = self.cache.damaged();
-        let is_elsewhere =
-            |name: &&String| object_of(name).is_some_and(|digest| !is_compared(digest));
-        let mut now: HashSet<String> = before.iter().filter(is_elsewhere).cloned().collect();
-        now.extend(damaged.keys().map(|digest| object_file(*digest)));
-        if now != before {
-            self.cache.remember_damaged(&now)?;
-        }
-        self.unput(&damaged.keys().copied().collect())
     }
 }
 
@@ -427,52 +403,6 @@ impl Reading<'_> {
             }
         }
         remove_tree(dir, OsStr::new(PIECE), &path, context)
-    }
-}
-
-impl HistoryRemote<'_> {
-    /// Finds a file of each damaged object, in the newest snapshot that has one, for people.
-    pub(super) fn name_damage(
-        &self,
-        damaged: BTreeMap<Digest, String>,
-        found: CloudVerification,
-        known: &KnownHistory,
-    ) -> Result<CloudVerification> {
-        let newest_first: Vec<SnapshotId> = known.records.keys().rev().copied().collect();
-        self.name_damage_in(&newest_first, damaged, found)
-    }
-
-    /// The same in the first of these snapshots that has one.
-    fn name_damage_in(
-        &self,
-        snapshots: &[SnapshotId],
-        mut damaged: BTreeMap<Digest, String>,
-        mut found: CloudVerification,
-    ) -> Result<CloudVerification> {
-        found.damage_count = damaged.len() as u64;
-        for id in snapshots {
-            if damaged.is_empty() || found.damage.len() >= LISTED {
-                break;
-            }
-            for entry in self.manifest_of(*id)?.without_names() {
-                self.rclone.context.stop.check()?;
-                let entry =
-                    entry.map_err(|error| Error::io("read", FILE_NAME.as_bytes(), error))?;
-                let one = entry.digest.filter(|_| entry.kind == Kind::File);
-                let Some(because) = one.and_then(|digest| damaged.remove(&digest)) else {
-                    continue;
-                };
-                if found.damage.len() < LISTED {
-                    found.damage.push(Problem {
-                        path: entry.path.shown(),
-                        kind: ProblemKind::Unreadable,
-                        message: format!("{because} (in {id})"),
-                    });
-                }
-            }
-        }
-        found.damage.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
     }
 }
 
