@@ -4,10 +4,11 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use serde_json::Value;
-use test_support::flip_byte;
+use test_support::{flip_byte, run_tool};
 
 use crate::{
-    lab::{HOST, Lab, id_of, run_command},
+    cloud::remote,
+    lab::{HOST, Lab, contents_below, id_of, run_command},
     remotes::{FIRST, SECOND, THIRD, back_up, far, lab, lose_machine, objects},
 };
 
@@ -123,6 +124,61 @@ fn a_pin_on_the_remote_outlives_the_machine() {
 fn cache(lab: &Lab) -> PathBuf {
     let all = fs::read_dir(lab.path("state/cloud")).unwrap();
     all.map(|one| one.unwrap().path()).next().unwrap()
+}
+
+/// Has the remote encrypt with this password, but for names.
+fn encrypt(lab: &Lab, password: &str) {
+    let far = lab.text("far");
+    let obscured = run_tool("rclone", ["obscure", password]);
+    let config = format!(
+        "[far]\ntype = crypt\nremote = {far}\nfilename_encryption = off\n\
+         directory_name_encryption = false\npassword = {}\n",
+        obscured.trim()
+    );
+    remote(lab, &config);
+}
+
+#[test]
+fn damage_below_encryption_is_of_one_content_and_a_wrong_password_is_no_damage() {
+    let Some(lab) = lab("damage_below_encryption") else {
+        return;
+    };
+    encrypt(&lab, "right");
+    for number in 0..5 {
+        let text = format!("number {number} of a few\n");
+        lab.write(&format!("home/ann/many/{number}"), &text);
+    }
+    back_up(&lab, FIRST);
+    let victim = &objects(&lab)[2];
+    flip_byte(victim);
+    let full = ["verify", "--destination", "b2", "--full"];
+    lab.run(&full).expect(3).says("1 content is not whole");
+    // What is whole comes back beside it.
+    let (home, out) = (lab.text("home"), lab.text("out"));
+    lab.run(&["restore", "--destination", "b2", "latest", &home, &out])
+        .expect(3);
+    let whole = contents_below(&lab.path("home")).len();
+    assert_eq!(contents_below(&lab.path("out")).len(), whole - 1);
+    lab.at(SECOND, &["apply"]).expect(0);
+    lab.run(&full).expect(0);
+    // Nothing can be read, and nothing is taken for damaged and put again over what is whole.
+    encrypt(&lab, "wrong");
+    lab.run(&full)
+        .expect(1)
+        .says("contents could be read")
+        .hints("password");
+    encrypt(&lab, "right");
+    let there: Vec<_> = objects(&lab)
+        .iter()
+        .map(|one| fs::read(one).unwrap())
+        .collect();
+    lab.at(THIRD, &["apply"]).expect(0);
+    let now: Vec<_> = objects(&lab)
+        .iter()
+        .map(|one| fs::read(one).unwrap())
+        .collect();
+    assert!(there == now);
+    lab.run(&full).expect(0);
 }
 
 #[test]
