@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use test_support::{Mounted, is_installed, make_ext4, why_nothing_can_be_mounted};
+use test_support::{
+    Mounted, flip_byte_unseen, is_installed, make_ext4, why_nothing_can_be_mounted,
+};
 pub(crate) use test_support::{flip_byte, run_tool};
 
 /// Tools that a year cannot do without.
@@ -83,6 +85,17 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
         .collect();
     all.sort();
     all
+}
+
+/// One of the photographs below a folder is another from now on, without a word.
+pub(crate) fn rot_a_photograph(folder: &Path) {
+    let photo = walkdir::WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap)
+        .find(|entry| entry.path().extension().is_some_and(|kind| kind == "jpg"))
+        .unwrap();
+    flip_byte_unseen(photo.path());
 }
 
 /// Why a year cannot be tried here.

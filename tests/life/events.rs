@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use chrono::Datelike as _;
 
 use crate::{
-    disk::{entries, flip_byte, run_tool},
+    disk::{entries, flip_byte, rot_a_photograph, run_tool},
     model::{self, KEEP},
     night,
     world::{Random, World},
@@ -414,17 +414,7 @@ fn slip(world: &mut World, night: u32) -> bool {
 fn rot(world: &mut World, _: u32) -> bool {
     world.quiet_night(world.day);
     let latest = fs::canonicalize(world.stored("latest")).unwrap();
-    let photo = walkdir::WalkDir::new(world.home_in(&latest))
-        .sort_by_file_name()
-        .into_iter()
-        .map(Result::unwrap)
-        .find(|entry| entry.path().extension().is_some_and(|kind| kind == "jpg"))
-        .unwrap()
-        .into_path();
-    let modified = photo.metadata().unwrap().modified().unwrap();
-    flip_byte(&photo);
-    let file = fs::File::options().write(true).open(&photo).unwrap();
-    file.set_modified(modified).unwrap();
+    rot_a_photograph(&world.home_in(&latest));
     let ran = world.run(&["verify"]).expect(3).says(".jpg");
     world
         .follow_advice("a photograph rotted", &ran, "verify")

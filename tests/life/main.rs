@@ -6,7 +6,8 @@
 //! anew. The model knows what every snapshot must hold and which must still be there; what the user
 //! has to do is taken from the program's own messages, counted, and printed at the end.
 //!
-//! Beside it many disks that take turns (`turns/`). `LIFE_SEED` tells another life. It needs root and loop devices, since a disk must be able to fill.
+//! Beside it are many disks that take turns (`turns/`). `LIFE_SEED` tells another life. It needs root and loop
+//! devices, since a disk must be able to fill.
 
 #![allow(
     clippy::unwrap_used,

@@ -3,7 +3,7 @@
 use std::{fs, thread, time::Duration};
 
 use super::household::{FAR, Household};
-use crate::{disk::flip_byte, model, night};
+use crate::{disk::rot_a_photograph, model, night};
 
 /// What one night of an event does; gives whether it was the last one.
 type Night = fn(&mut Household, u32) -> bool;
@@ -118,17 +118,7 @@ fn rotten(household: &mut Household, _: u32) -> bool {
     let here = household.present()[0];
     household.night();
     let latest = fs::canonicalize(household.stored_on(here).join("latest")).unwrap();
-    let photo = walkdir::WalkDir::new(household.home_in(&latest))
-        .sort_by_file_name()
-        .into_iter()
-        .map(Result::unwrap)
-        .find(|entry| entry.path().extension().is_some_and(|kind| kind == "jpg"))
-        .unwrap()
-        .into_path();
-    let modified = photo.metadata().unwrap().modified().unwrap();
-    flip_byte(&photo);
-    let file = fs::File::options().write(true).open(&photo).unwrap();
-    file.set_modified(modified).unwrap();
+    rot_a_photograph(&household.home_in(&latest));
     let name = household.disks[here].name.clone();
     let verify = ["verify", "--destination", &name];
     let ran = household.run(&verify).expect(3).says(".jpg");

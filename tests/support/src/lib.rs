@@ -21,7 +21,9 @@ mod wait;
 
 pub use self::{
     evidence::keep_evidence,
-    files::{contents_below, entry_names, everything_below, flip_byte, read_json},
+    files::{
+        contents_below, entry_names, everything_below, flip_byte, flip_byte_unseen, read_json,
+    },
     format::{check_with_example, list_with_example, read_by_format_page, restore_with_example},
     http_proxy::{Fate, HttpProxy, Request},
     json_schema::{DOCUMENTS, WITHOUT_DOCUMENT, check_output, differences, read_schema},
