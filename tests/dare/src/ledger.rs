@@ -140,9 +140,12 @@ impl Ledger {
         if let Some(remote) = world.remote() {
             compared.files += remote_is_whole(&remote)?;
         }
-        let latest = host.join("latest");
-        if latest.is_symlink() && !latest.exists() {
-            return Err(Trouble::Wrong("latest leads nowhere".to_owned()));
+        let by_time = fs::read_dir(host.join("by-time")).into_iter().flatten();
+        let links = by_time.map(|entry| entry.unwrap().path());
+        let mut links = links.chain([host.join("latest")]);
+        if let Some(link) = links.find(|link| link.is_symlink() && !link.exists()) {
+            let link = link.strip_prefix(&host).unwrap().display();
+            return Err(Trouble::Wrong(format!("{link} leads nowhere")));
         }
         // What the policy let go stands for no day any more, also if a person lets go of what took its place.
         self.seen.retain(|id, _| found.contains_key(id));
