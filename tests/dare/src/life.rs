@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::mpsc::Sender,
+    time::Instant,
 };
 
 use nix::errno::Errno;
@@ -45,11 +46,18 @@ pub(crate) struct Setting {
     pub(crate) has_rclone: bool,
     /// How often the power is cut in a life that is for that; never where it cannot be.
     pub(crate) cuts: usize,
+    /// When lives end although they are not over.
+    pub(crate) until: Option<Instant>,
     /// Whether a stored byte is changed behind the back of whoever compares, which must be found.
     pub(crate) plant: bool,
 }
 
 impl Setting {
+    /// Whether the time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() > until)
+    }
+
     /// Tells whoever listens.
     pub(crate) fn tell(&self, news: News) {
         // They may have gone.
@@ -78,14 +86,15 @@ pub(crate) struct Life<'a> {
 pub(crate) fn live(setting: &Setting, seed: u64, steps: &[Step]) -> Outcome {
     let mut random = Random::new(seed ^ 0x5eed);
     let traits = Traits {
-        rsync: setting.has_rsync && random.below(3) == 0,
-        remote: setting.has_rclone && random.below(8) == 0,
+        // Chance is asked first, so that a life has the same numbers whatever is installed.
+        rsync: random.below(3) == 0 && setting.has_rsync,
+        remote: random.below(8) == 0 && setting.has_rclone,
         // So that a plant is found in the same place each time.
         threads: random.below(4) == 0 && !setting.plant,
     };
     let world = World::new(&setting.program, &setting.folder, traits, &mut random);
     let mut life = Life::new(setting, world, random);
-    for step in steps {
+    for step in steps.iter().take_while(|_| !setting.is_late()) {
         life.random = step.random.clone();
         if setting.plant && step.number == PLANTED {
             life.plant();

@@ -33,7 +33,7 @@ mod world;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{Mutex, mpsc},
     time::{Duration, Instant, SystemTime},
@@ -52,6 +52,9 @@ use crate::{
 
 /// Nights of a life.
 const NIGHTS: usize = 12;
+
+/// Cuts of the power in a life that is for them.
+const CUTS: usize = 20;
 
 /// Kills backups and looks whether anything is lost.
 #[derive(Parser, Clone)]
@@ -76,7 +79,7 @@ struct Words {
     #[arg(long, default_value_t = NIGHTS)]
     nights: usize,
     /// How often the power is cut in each of the lives that are for that, one in eight, where root lives them
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = CUTS)]
     cuts: usize,
     /// Instead of lives by chance: go through the system calls of each verb, for so many minutes together
     #[arg(long, conflicts_with_all = ["seed", "lives", "only_cuts"])]
@@ -90,24 +93,12 @@ struct Words {
     /// How many are lived at once; by default as there are processors, four at most
     #[arg(long)]
     at_once: Option<usize>,
-    /// Where they are lived; by default in memory, or in TMPDIR
-    #[arg(long)]
-    folder: Option<PathBuf>,
 }
 
 /// In one life of so many the power is cut.
 const CUTS_IN: u64 = 8;
 
 impl Words {
-    fn folder(&self) -> PathBuf {
-        let memory = Path::new("/dev/shm");
-        let default = match std::env::var_os("TMPDIR") {
-            None if memory.is_dir() => memory.to_owned(),
-            _ => std::env::temp_dir(),
-        };
-        self.folder.clone().unwrap_or(default)
-    }
-
     fn steps_of(&self, seed: u64) -> Vec<Step> {
         let mut steps = script::of_life(seed, self.nights);
         if !self.steps.is_empty() {
@@ -141,8 +132,10 @@ impl Words {
     fn live(&self, setting: &Setting, seed: u64, steps: &[Step]) -> Outcome {
         let live = || {
             if self.sweep {
-                let each = self.minutes * 60.0 * self.at_once() as f64 / sweep::COUNT as f64;
-                sweep::live(setting, seed, Duration::from_secs_f64(each))
+                let each = self
+                    .time()
+                    .mul_f64(self.at_once() as f64 / sweep::COUNT as f64);
+                sweep::live(setting, seed, each)
             } else if is_of_cuts(setting, seed) {
                 power::live(setting, seed, setting.cuts)
             } else {
@@ -156,6 +149,10 @@ impl Words {
                 text.unwrap_or_else(|| "a surprise".to_owned()),
             ))
         })
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
     }
 
     fn at_once(&self) -> usize {
@@ -183,17 +180,23 @@ fn main() -> ExitCode {
     }
     let (news, heard) = mpsc::channel();
     let (setting, lacks) = setting(&words, program, news);
+    if words.only_cuts && setting.cuts == 0 {
+        eprintln!("no power can be cut: {}", lacks.join(", "));
+        eprintln!(
+            "hint: root can, where there are /dev/fuse and loop devices; other lives need neither"
+        );
+        return ExitCode::from(2);
+    }
     // A life that surprises its harness is told of with the others.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut show = Show::new(words.seed.is_some());
+    let mut show = Show::new(words.seed.is_some(), words.sweep);
     let seeds = Mutex::new(words.seeds());
-    let until = Instant::now() + Duration::from_secs_f64(words.minutes * 60.0);
     std::thread::scope(|scope| {
         for _ in 0..words.at_once() {
             let (setting, words, seeds) = (setting.clone(), &words, &seeds);
             scope.spawn(move || {
                 let next = || seeds.lock().unwrap().next();
-                while let Some(seed) = next().filter(|_| Instant::now() < until) {
+                while let Some(seed) = next().filter(|_| !setting.is_late()) {
                     let trouble = words.live(&setting, seed, &words.steps_of(seed)).err();
                     setting.tell(News::Ended { seed, trouble });
                 }
@@ -236,14 +239,19 @@ fn setting(words: &Words, program: PathBuf, news: mpsc::Sender<News>) -> (Settin
         lacks.push("calls that fail: they can be made to on x86-64 only".to_owned());
     }
     let no_power = power::is_missing();
-    lacks.extend(no_power.as_ref().map(|why| format!("cuts of power: {why}")));
+    match &no_power {
+        Some(why) => lacks.push(format!("cuts of power: {why}")),
+        None => lacks.extend(power::lacks()),
+    }
     let setting = Setting {
         program,
-        folder: words.folder(),
+        folder: std::env::temp_dir(),
         news,
         has_rsync,
         has_rclone,
         cuts: if no_power.is_none() { words.cuts } else { 0 },
+        // A life that is asked for by its number is lived to its end.
+        until: words.seed.is_none().then(|| Instant::now() + words.time()),
         plant: std::env::var_os("DARE_PLANT").is_some(),
     };
     (setting, lacks)
@@ -262,13 +270,20 @@ fn explain(setting: &Setting, words: &Words, seed: u64, trouble: &Trouble) {
         NIGHTS => String::new(),
         other => format!(" --nights {other}"),
     };
-    let again = format!("./dare --seed {seed}{nights}");
+    // With another number of cuts it would be another life.
+    let cuts = match setting.cuts {
+        CUTS => String::new(),
+        _ if !seed.is_multiple_of(CUTS_IN) => String::new(),
+        other => format!(" --cuts {other}"),
+    };
+    let again = format!("./dare --seed {seed}{nights}{cuts}");
     println!("    again: {again}");
     if words.seed.is_some() || is_of_cuts(setting, seed) {
         return;
     }
     let silent = Setting {
         news: mpsc::channel().0,
+        until: None,
         ..setting.clone()
     };
     let began = Instant::now();

@@ -4,8 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::SystemTime,
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::show::grouped;
@@ -33,8 +35,10 @@ pub(crate) fn write_table(page: &Path) {
     let text = fs::read_to_string(page).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("the page has no table");
     let (_, after) = rest.split_once(END).expect("the table has no end");
+    let day = DateTime::<Utc>::from(SystemTime::now()).date_naive();
     let table = table_of(&evidence);
-    fs::write(page, format!("{before}{BEGIN}\n{table}{END}{after}")).unwrap();
+    let dated = format!("\nThe run that ended on {day}:\n{table}");
+    fs::write(page, format!("{before}{BEGIN}\n{dated}{END}{after}")).unwrap();
 }
 
 fn table_of(evidence: &str) -> String {

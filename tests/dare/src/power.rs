@@ -71,10 +71,25 @@ pub(crate) fn is_missing() -> Option<String> {
 }
 
 fn formats() -> impl Iterator<Item = &'static Format> {
-    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    FORMATS.iter().filter(move |format| {
-        is_installed(format.make[0]) && known.lines().any(|line| line.trim().ends_with(format.name))
-    })
+    FORMATS.iter().filter(|format| format.lacks().is_none())
+}
+
+/// On which file systems no power can be cut, and why.
+pub(crate) fn lacks() -> impl Iterator<Item = String> {
+    let each = FORMATS.iter().filter_map(Format::lacks);
+    each.map(|why| format!("cuts of power: {why}"))
+}
+
+impl Format {
+    fn lacks(&self) -> Option<String> {
+        let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let maker = self.make[0];
+        if !is_installed(maker) {
+            return Some(format!("{maker} is not installed"));
+        }
+        let is_known = known.lines().any(|line| line.trim().ends_with(self.name));
+        (!is_known).then(|| format!("this kernel knows no {} yet", self.name))
+    }
 }
 
 /// The folders of a world that are on the drive, mounted until this is dropped.
@@ -107,7 +122,7 @@ pub(crate) fn live(setting: &Setting, seed: u64, cuts: usize) -> Outcome {
     let format = all[turn % all.len()];
     let deed = DEEDS[turn % DEEDS.len()];
     let traits = Traits {
-        rsync: setting.has_rsync && random.below(4) == 0,
+        rsync: random.below(4) == 0 && setting.has_rsync,
         remote: false,
         threads: random.below(2) == 0,
     };
@@ -136,7 +151,7 @@ pub(crate) fn live(setting: &Setting, seed: u64, cuts: usize) -> Outcome {
     drop(on_drive);
     drive.unmount();
     let before = life.ledger.clone();
-    for number in 0..cuts {
+    for number in (0..cuts).take_while(|_| !setting.is_late()) {
         // The last ones when it had ended and said so.
         let is_over = number + 2 >= cuts;
         let cut = if is_over {
@@ -165,7 +180,7 @@ pub(crate) fn live(setting: &Setting, seed: u64, cuts: usize) -> Outcome {
     }
     let fresh = drive.after_cut(0, true, &mut life.random);
     drop(drive);
-    for _ in 0..cuts / 8 {
+    for _ in (0..cuts / 8).take_while(|_| !setting.is_late()) {
         life.ledger = before.clone();
         fresh.write_to(&image, format.mebibytes << 20);
         life.pull(&image, deed, &words)?;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use terminal_size::terminal_size;
 use test_support::keep_evidence;
 
 use crate::{
@@ -23,6 +24,8 @@ pub(crate) struct Show {
     told: Instant,
     in_place: bool,
     each: bool,
+    /// Whether no life is lived by its number, but deeds are gone through.
+    sweeps: bool,
     struck: BTreeMap<(Kind, &'static str), u64>,
     did: BTreeMap<&'static str, u64>,
     snapshots: usize,
@@ -37,13 +40,14 @@ pub(crate) struct Show {
 
 impl Show {
     /// Nothing was done yet. With `each` a line is written for each thing that is done.
-    pub(crate) fn new(each: bool) -> Self {
+    pub(crate) fn new(each: bool, sweeps: bool) -> Self {
         let began = Instant::now();
         Self {
             began,
             told: began,
             in_place: std::io::stdout().is_terminal() && !each,
             each,
+            sweeps,
             struck: BTreeMap::new(),
             did: BTreeMap::new(),
             snapshots: 0,
@@ -161,10 +165,8 @@ impl Show {
             println!("{line}");
             return;
         }
-        let columns = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|text| text.parse().ok());
-        let room = columns.unwrap_or(100_usize).saturating_sub(line.len() + 3);
+        let columns = terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let room = columns.saturating_sub(line.len() + 3);
         let last: String = self.last.chars().take(room).collect();
         print!("\r\x1b[K{line}  {last}");
         let _ = std::io::stdout().flush();
@@ -173,12 +175,16 @@ impl Show {
     /// All that was done, what was lost, and how a life is lived again.
     pub(crate) fn end(&self, lacks: &[String]) {
         self.clear_line();
-        println!(
-            "\n{} lives in {} s, of which `./dare --seed {}` shows one again\n",
-            grouped(self.lives),
-            self.began.elapsed().as_secs(),
-            self.last_seed
-        );
+        let seconds = self.began.elapsed().as_secs();
+        match self.lives {
+            _ if self.sweeps => println!("\n{} deeds in {seconds} s\n", self.swept.len()),
+            1 => println!("\n1 life in {seconds} s\n"),
+            lives => println!(
+                "\n{} lives in {seconds} s, of which `./dare --seed {}` shows one again\n",
+                grouped(lives),
+                self.last_seed
+            ),
+        }
         for ((kind, doing), count) in &self.struck {
             let what = match kind {
                 Kind::Killed => format!("killed while it {doing}"),
@@ -208,8 +214,12 @@ impl Show {
     pub(crate) fn keep_evidence(&self) {
         let came_of = match self.troubles.len() {
             0 => "nothing lost; the next run ended as if nothing had been".to_owned(),
-            count => format!("lost: {}; {count} lives ended early", self.lost_in_words()),
+            1 => format!("lost: {}; 1 went wrong", self.lost_in_words()),
+            count => format!("lost: {}; {count} went wrong", self.lost_in_words()),
         };
+        // Also a short run says how short it was.
+        let minutes = self.began.elapsed().as_secs().div_ceil(60);
+        keep_evidence("a minute of `./dare`", minutes, None, &came_of);
         for (scenario, tried, of) in &self.swept {
             let what =
                 format!("{scenario}: killed at each system call, and each fails with ten errors");

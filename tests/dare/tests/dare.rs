@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Stdio},
 };
 
+use serde_json::json;
 use test_support::{Ran, is_missing, read_json, run_command, skip};
 
 /// Whether the built program stands where the harness looks for it.
@@ -91,12 +93,55 @@ fn lives_that_ever_went_wrong_go_well() {
 }
 
 #[test]
+fn the_table_of_a_page_has_the_sums_of_what_tests_have_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, evidence) = (folder.path().join("page.md"), folder.path().join("noted"));
+    let marks = [
+        "<!-- from here on written by ./test --long -->",
+        "<!-- until here -->",
+    ];
+    let old = format!("before\n{}\nold\n{}\nafter\n", marks[0], marks[1]);
+    fs::write(&page, old).unwrap();
+    let noted = [
+        json!({ "what": "a kill", "times": 999, "of": null, "came_of": "nothing lost" }),
+        json!({ "what": "a sweep", "times": 3, "of": 5, "came_of": "nothing lost" }),
+        json!({ "what": "a kill", "times": 1, "of": null, "came_of": "lost: 1" }),
+    ];
+    fs::write(&evidence, noted.map(|line| format!("{line}\n")).concat()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dare"));
+    command
+        .env("BACKUP_EVIDENCE", &evidence)
+        .arg("--page")
+        .arg(&page);
+    run_command(command, &["--page"]).expect(0);
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(
+        text.starts_with("before\n") && text.ends_with("after\n"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("old") && marks.iter().all(|mark| text.contains(mark)),
+        "{text}"
+    );
+    assert!(
+        text.contains("| a kill | 1,000 | lost: 1; nothing lost |"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| a sweep | 3 of 5 | nothing lost |"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_byte_that_flips_behind_its_back_is_found_with_a_seed_that_finds_it_again() {
     if !is_built() {
         return;
     }
     let first = dare(
-        &["60", "--from", "7", "--lives", "1", "--nights", "3"],
+        &[
+            "60", "--from", "8", "--lives", "1", "--nights", "3", "--cuts", "0",
+        ],
         true,
     )
     .expect(1);
@@ -105,7 +150,7 @@ fn a_byte_that_flips_behind_its_back_is_found_with_a_seed_that_finds_it_again() 
         let lines = ran.stdout.lines();
         let lost = lines
             .map(str::trim)
-            .find(|line| line.starts_with("seed 7: lost: "));
+            .find(|line| line.starts_with("seed 8: lost: "));
         lost.map(|line| line.split(" (after").next().unwrap().to_owned())
     };
     assert!(
@@ -117,7 +162,7 @@ fn a_byte_that_flips_behind_its_back_is_found_with_a_seed_that_finds_it_again() 
         .lines()
         .find_map(|line| line.split("again: ./dare ").nth(1));
     let again: Vec<&str> = again.unwrap().split(' ').collect();
-    assert_eq!(again, ["--seed", "7", "--nights", "3"]);
+    assert_eq!(again, ["--seed", "8", "--nights", "3", "--cuts", "0"]);
     let second = dare(&again, true).expect(1);
     assert_eq!(lost(&first), lost(&second), "{second}");
 }
