@@ -79,11 +79,10 @@ pub(crate) fn compare(
                 amount::bytes(LONGEST)
             ))),
             (Err(fault), _) | (_, Err(fault)) => {
-                rows.push(Row::Said(format!(
-                    "content is not shown: {}",
-                    fault.message
-                )));
-                rows.extend(fault.hint.map(|hint| Row::Said(format!("hint: {hint}"))));
+                let said = format!("content is not shown: {}", fault.message);
+                let hint = fault.hint.map(|hint| format!("hint: {hint}"));
+                let lines = std::iter::once(said).chain(hint);
+                rows.extend(lines.map(|line| Row::Said(outside::one_line(&line))));
             }
         }
     }

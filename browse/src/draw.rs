@@ -196,12 +196,14 @@ fn draw_details(app: &App, buffer: &mut Buffer, area: Rect) {
             Pane::Versions => version_details(app),
         },
     };
-    let [first, mut second] = lines.map(|line| shortened(&line, usize::from(area.width)));
+    let [first, mut second] = lines;
     let mut style = app.theme.dim();
     if let Some(message) = &app.message {
-        second = shortened(message, usize::from(area.width));
+        second.clone_from(message);
         style = app.theme.warning();
     }
+    let [first, second] =
+        [first, second].map(|line| shortened(&outside::one_line(&line), usize::from(area.width)));
     put(buffer, below, 0, &Line::from(first));
     put(buffer, below, 1, &Line::styled(second, style));
     put(buffer, below, 2, &Line::styled(keys(app), app.theme.dim()));

@@ -70,10 +70,8 @@ pub(crate) fn draw_search(app: &mut App, frame: &mut Frame<'_>, area: Rect, midd
         ..area
     };
     let label = "search: ";
-    let typed = end_of(
-        search.input.text(),
-        usize::from(area.width) - label.len() - 1,
-    );
+    let [typed, before] = search.input.shown();
+    let typed = end_of(&typed, usize::from(area.width) - label.len() - 1);
     let head = vec![Span::styled(label, theme.strong()), Span::from(typed)];
     let buffer = frame.buffer_mut();
     put(buffer, line, 0, &Line::from(head));
@@ -103,8 +101,7 @@ pub(crate) fn draw_search(app: &mut App, frame: &mut Frame<'_>, area: Rect, midd
         }
         put(buffer, middle, line, &Line::styled(text, style));
     }
-    let before = width(search.input.before()) + label.len();
-    let x = u16::try_from(before).unwrap_or(u16::MAX);
+    let x = u16::try_from(width(&before) + label.len()).unwrap_or(u16::MAX);
     frame.set_cursor_position((x.min(area.width - 1), line.y));
     app.areas.over = middle;
 }
@@ -247,7 +244,7 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
     let choice = |is: bool| if is { "(*)" } else { "( )" };
     let label = format!(" {} into this folder: ", choice(!dialog.in_place));
     let room = columns.saturating_sub(label.len() + 1);
-    let typed = end_of(dialog.folder.text(), room);
+    let [typed, before] = dialog.folder.shown().map(|text| end_of(&text, room));
     let lines = [
         format!(" {}", end_of(&first, columns - 2)),
         format!(" {more}"),
@@ -268,7 +265,6 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
         height,
     };
     let in_place = dialog.in_place;
-    let before = width(&end_of(dialog.folder.before(), room));
     let title = format!(" restore from the snapshot of {time} ");
     let buffer = frame.buffer_mut();
     Clear.render(area, buffer);
@@ -279,7 +275,7 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
         put(buffer, inner, at, &Line::from(line.as_str()));
     }
     if !in_place {
-        let x = u16::try_from(label.len() + before).unwrap_or_default();
+        let x = u16::try_from(label.len() + width(&before)).unwrap_or_default();
         frame.set_cursor_position((inner.x + x.min(inner.width - 1), inner.y + 2));
     }
     app.areas.over = area;

@@ -11,6 +11,7 @@ use schema::{
     columns::{shortened, width},
     escape,
     output::EntryKind,
+    outside,
 };
 
 use crate::{
@@ -146,7 +147,10 @@ pub(crate) fn draw_versions(app: &mut App, buffer: &mut Buffer, area: Rect) {
     let told = match &app.versions {
         Load::Open if app.versions_of.is_some() => "reading ...".to_owned(),
         Load::Got(Err(fault)) => fault_line(fault),
-        Load::Got(Ok(versions)) => versions.fault.clone().unwrap_or_default(),
+        Load::Got(Ok(versions)) => {
+            let fault = versions.fault.as_deref().map(outside::one_line);
+            fault.unwrap_or_default()
+        }
         Load::Open => String::new(),
     };
     let all = app.all_versions().len();

@@ -1,6 +1,7 @@
 //! A line that is typed.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use schema::outside;
 
 /// A line of text, and where in it the next letter comes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +27,11 @@ impl Input {
     /// What stands before the cursor.
     pub(crate) fn before(&self) -> &str {
         &self.text[..self.at]
+    }
+
+    /// What was typed, as a terminal can show it, and what of it stands before the cursor.
+    pub(crate) fn shown(&self) -> [String; 2] {
+        [self.text(), self.before()].map(outside::one_line)
     }
 
     /// Takes a key; whether the text is another one now.

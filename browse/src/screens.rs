@@ -326,3 +326,50 @@ fn help_fits_a_small_terminal() {
     person.keys("?");
     insta::assert_snapshot!("help", person.screen());
 }
+
+/// Turns the direction of what follows, and clears a terminal.
+const HOSTILE: &str = "\u{202e}gpj.\u{1b}[2J\u{9b}2J";
+
+#[track_caller]
+fn shows_nothing_but_letters(person: &Person) {
+    let screen = person.screen();
+    let is_harmless =
+        |letter: char| letter != '\u{202e}' && (letter == '\n' || !letter.is_control());
+    assert!(screen.chars().all(is_harmless), "{}", screen.escape_debug());
+    // It is told, and not left out.
+    assert!(screen.contains("\\342\\200\\256gpj.\\033[2J"), "{screen}");
+}
+
+#[test]
+fn what_others_named_and_wrote_cannot_turn_or_clear_the_screen() {
+    let mut made = Made::new();
+    let text = |text: &str| Some(format!("{text}{HOSTILE}\n").into_bytes());
+    let name = "home/ann/notes/\u{202e}gpj.\u{1b}[2J\u{9b}2J";
+    made.files.insert(name, [text("a"), text("a"), text("b")]);
+    let mut person = Person::at(made, 120, 24, Some("/home/ann/notes"));
+    person.press(KeyCode::End);
+    shows_nothing_but_letters(&person);
+    person.keys("d");
+    shows_nothing_but_letters(&person);
+    person.press(KeyCode::Esc).keys("/gpj");
+    shows_nothing_but_letters(&person);
+    person.press(KeyCode::Enter).keys("r");
+    shows_nothing_but_letters(&person);
+    // What is pasted is from outside as well.
+    for key in ["r", "/"] {
+        person.press(KeyCode::Esc).keys(key);
+        person.app.take(Event::Paste("\u{202e}gpj.".to_owned()));
+        person.answer();
+        let screen = person.screen();
+        assert!(screen.contains("\\342\\200\\256gpj."), "{screen}");
+        assert!(!screen.contains('\u{202e}'), "{}", screen.escape_debug());
+    }
+    let made = Made {
+        fault: Some(Fault {
+            message: HOSTILE.to_owned(),
+            hint: Some(HOSTILE.to_owned()),
+        }),
+        ..Made::default()
+    };
+    shows_nothing_but_letters(&Person::at(made, 120, 24, None));
+}
