@@ -295,8 +295,6 @@ impl App {
     /// Has everything looked at anew, after something was changed.
     pub(crate) fn refresh(&mut self) {
         self.ask(Request::Overview);
-        self.versions_of = None;
-        self.load_versions();
     }
 
     pub(crate) fn answer(&mut self, answer: Answer) {
@@ -345,8 +343,9 @@ impl App {
 
     fn show_overview(&mut self, overview: Read<Overview>) {
         let before = self.snapshot().map(|one| one.name.clone());
-        let is_first = before.is_none();
         self.overview = Load::Got(overview);
+        // What is known of versions is of the snapshots that were there before.
+        self.versions_of = None;
         let names = self.all_snapshots().iter().enumerate();
         self.places = names.map(|(at, one)| (one.name.clone(), at)).collect();
         let there = &self.places;
@@ -357,7 +356,9 @@ impl App {
             let last = self.all_snapshots().len().saturating_sub(1);
             self.snapshots.chosen.min(last)
         });
-        if is_first || place.is_none() {
+        if place.is_some() {
+            self.load_versions();
+        } else {
             self.remember_name();
             self.load_folder();
         }

@@ -131,16 +131,19 @@ mod tests {
     use super::*;
     use crate::{Folder, FoundPath, Overview, Read, Versions};
 
-    /// A source whose folders are only given up, never read; everything else is there at once.
+    /// A source of whose folders all but one are only given up, never read; everything else is there at once.
     struct Silent;
+
+    /// The snapshot whose folders are there.
+    const THERE: &str = "there";
 
     impl Source for Silent {
         fn overview(&self) -> Read<Overview> {
             Ok(Overview::default())
         }
 
-        fn folder(&self, _: &str, _: &StoredPath, cancel: &Cancel) -> Read<Folder> {
-            while !cancel.is_asked() {
+        fn folder(&self, snapshot: &str, _: &StoredPath, cancel: &Cancel) -> Read<Folder> {
+            while snapshot != THERE && !cancel.is_asked() {
                 sleep(Duration::from_millis(1));
             }
             Ok(Folder::default())
@@ -197,11 +200,14 @@ mod tests {
         lanes.ask(folder("one"));
         lanes.ask(Request::Versions { path: path.clone() });
         assert!(matches!(next(&lanes), Answer::Versions { .. }));
-        lanes.ask(folder("two"));
-        // Of the folders neither is answered: both were given up.
+        // Who looks at another folder meanwhile still hears which snapshots there are.
         lanes.ask(Request::Overview);
+        lanes.ask(folder("two"));
         assert!(matches!(next(&lanes), Answer::Overview(_)));
+        // Of these folders neither is answered: both were given up.
+        lanes.ask(folder(THERE));
+        assert!(matches!(next(&lanes), Answer::Folder { snapshot, .. } if snapshot == THERE));
         // Whoever waits for answers was woken for each.
-        (&lanes.woken).read_exact(&mut [0; 2]).unwrap();
+        (&lanes.woken).read_exact(&mut [0; 3]).unwrap();
     }
 }

@@ -14,8 +14,10 @@ pub(crate) const MOST_FOUND: usize = 5000;
 /// Requests of one lane supersede each other: of each the last one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// What the time line and the tree show.
-    Look,
+    /// What the time line shows.
+    Overview,
+    /// What the tree shows.
+    Folder,
     /// Versions of what is chosen.
     Versions,
     /// What takes its time: searches and comparisons.
@@ -23,11 +25,12 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    pub(crate) const ALL: [Self; 3] = [Self::Look, Self::Versions, Self::Work];
+    pub(crate) const ALL: [Self; 4] = [Self::Overview, Self::Folder, Self::Versions, Self::Work];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Look => "look",
+            Self::Overview => "overview",
+            Self::Folder => "folder",
             Self::Versions => "versions",
             Self::Work => "work",
         }
@@ -92,7 +95,8 @@ pub(crate) enum Answer {
 impl Request {
     pub(crate) fn lane(&self) -> Lane {
         match self {
-            Self::Overview | Self::Folder { .. } => Lane::Look,
+            Self::Overview => Lane::Overview,
+            Self::Folder { .. } => Lane::Folder,
             Self::Versions { .. } => Lane::Versions,
             Self::Find { .. } | Self::Nothing | Self::Compare { .. } | Self::Changes { .. } => {
                 Lane::Work

@@ -14,7 +14,12 @@ use ratatui::{
 use schema::StoredPathBuf;
 
 use self::made::{Made, SNAPSHOTS};
-use crate::{Action, Cancel, Fault, Source, Target, app::App, draw::draw};
+use crate::{
+    Action, Cancel, Fault, Source, Target,
+    app::App,
+    draw::draw,
+    request::{Answer, Request},
+};
 
 /// Somebody at a terminal, without threads: what is asked is answered before anything else happens.
 struct Person {
@@ -325,6 +330,17 @@ fn help_fits_a_small_terminal() {
     let mut person = Person::new(80, 24);
     person.keys("?");
     insta::assert_snapshot!("help", person.screen());
+}
+
+#[test]
+fn after_a_change_versions_are_asked_for_once_it_is_known_which_snapshots_are_left() {
+    let mut person = Person::new(80, 24);
+    person.app.refresh();
+    assert_eq!(person.app.take_requests(), [Request::Overview]);
+    let overview = person.made.overview();
+    person.app.answer(Answer::Overview(overview));
+    let asked = person.app.take_requests();
+    assert!(matches!(&*asked, [Request::Versions { .. }]), "{asked:?}");
 }
 
 /// Turns the direction of what follows, and clears a terminal.
