@@ -112,7 +112,11 @@ pub fn list_folder(
 ///
 /// # Errors
 /// A manifest that cannot be read.
-pub fn find_entry(store: &Store, id: SnapshotId, path: &StoredPath) -> Result<Option<Entry>> {
+pub(super) fn find_entry(
+    store: &Store,
+    id: SnapshotId,
+    path: &StoredPath,
+) -> Result<Option<Entry>> {
     let texts = RecentTexts::default();
     let mut lines = Lines::open(store, id, path, &texts)?;
     lines.advance()?;

@@ -21,10 +21,12 @@ pub use documents::{
 };
 pub use find::{FoundVersions, Unread, Version, find_versions};
 pub use folders::tally_folders;
-pub use in_folder::{FolderContent, FolderEntry, SegmentStarts, find_entry, list_folder};
+pub use in_folder::{FolderContent, FolderEntry, SegmentStarts, list_folder};
 pub use now::{Now, diff_now};
 pub use search::Search;
 pub use tree::TreePlace;
+
+use in_folder::find_entry;
 
 #[cfg(test)]
 mod same_tests;

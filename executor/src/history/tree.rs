@@ -35,7 +35,15 @@ impl TreePlace {
         StoredPath::new(own.as_bytes()).join(path).shown()
     }
 
-    fn open(&self, store: &Store) -> Result<Dir> {
+    /// Opens the tree, for a path in it.
+    fn open(&self, store: &Store, path: &StoredPath) -> Result<Dir> {
+        // A manifest is data that others may have had their hands on.
+        if path.names().any(|name| matches!(name, b"." | b"..")) {
+            let named = self.named(path);
+            return Err(Error::refused(format!(
+                "{named} is at no place in the snapshot"
+            )));
+        }
         store.folder(&[self.home.folder(), &self.folder])
     }
 
@@ -48,7 +56,7 @@ impl TreePlace {
     /// # Errors
     /// It cannot be listed; an interruption.
     pub fn list(&self, store: &Store, path: &StoredPath, stop: &Stop) -> Result<FolderContent> {
-        let tree = self.open(store)?;
+        let tree = self.open(store, path)?;
         let opened = match path.is_root() {
             true => tree.again(),
             false => tree.folder_below(path),
@@ -88,7 +96,7 @@ impl TreePlace {
     /// # Errors
     /// It cannot be looked at.
     pub fn look(&self, store: &Store, path: &StoredPath) -> Result<Option<FolderEntry>> {
-        let tree = self.open(store)?;
+        let tree = self.open(store, path)?;
         let found = tree.descend(path).and_then(|(dir, name)| dir.look(name));
         match found {
             Ok(found) => Ok(found.map(|stat| FolderEntry {
@@ -107,16 +115,13 @@ impl TreePlace {
     /// # Errors
     /// It cannot be read, or is no file.
     pub fn content(&self, store: &Store, path: &StoredPath, most: u64) -> Result<Option<Vec<u8>>> {
-        let tree = self.open(store)?;
-        let open = |path: &StoredPath| {
-            let (dir, name) = tree.descend(path)?;
-            dir.file(name)
-        };
-        let file = match open(path) {
-            Err(Errno::NOENT) => open(&self.stored_path(store, path)?),
-            opened => opened,
-        };
-        let file = file.map_err(|error| self.io(store, path, error))?;
+        let tree = self.open(store, path)?;
+        // The name itself may be another file's, where the destination takes capitals and small letters for one.
+        // Without a manifest that can be read nothing else is known.
+        let stored = self.stored_path(store, path);
+        let stored = stored.unwrap_or_else(|_| path.to_owned());
+        let opened = tree.descend(&stored).and_then(|(dir, name)| dir.file(name));
+        let file = opened.map_err(|error| self.io(store, path, error))?;
         let stat = Stat::of_fd(&file).map_err(|error| self.io(store, path, error))?;
         if stat.kind != Kind::File {
             return Err(Error::failed(format!("{} is no file", self.named(path))));
@@ -150,7 +155,7 @@ impl TreePlace {
             return Err(Error::refused(format!("nothing is recorded of {named}"))
                 .hint("only files are compared, of snapshots that have a manifest"));
         };
-        let tree = self.open(store)?;
+        let tree = self.open(store, path)?;
         let path = self.stored_path(store, path)?;
         let mut copier = Copier::reading_from(&tree);
         let mut tick = |_| stop.check();
@@ -178,5 +183,80 @@ fn size_of(stat: &Stat) -> u64 {
     match stat.kind {
         Kind::File => stat.size,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        manifest::{Entry, FILE_NAME, Writer},
+        sys::resolve::resolve,
+    };
+
+    const ID: &str = "2025-01-01_02-00-00";
+
+    /// A host with a snapshot whose manifest has these lines and whose tree has these files.
+    fn store(top: &std::path::Path, lines: &[&str], files: &[&str]) -> Store {
+        let records = top.join(format!("host/.backup/snapshots/{ID}"));
+        fs::create_dir_all(&records).unwrap();
+        let manifest = fs::File::create(records.join(FILE_NAME)).unwrap();
+        let mut manifest = Writer::new(manifest).unwrap();
+        for line in lines {
+            manifest.write(&Entry::from_line(line).unwrap()).unwrap();
+        }
+        manifest.finish().unwrap();
+        let tree = top.join(format!("host/daily/{ID}"));
+        fs::create_dir_all(&tree).unwrap();
+        for name in files {
+            fs::write(tree.join(name), format!("of {name}")).unwrap();
+        }
+        let mount = resolve(top).unwrap().folder().unwrap();
+        let store = Store::open(&mount, top.to_str().unwrap(), "host").unwrap();
+        store.unwrap()
+    }
+
+    fn place() -> TreePlace {
+        TreePlace {
+            home: Tier::Daily,
+            folder: ID.to_owned(),
+            id: ID.parse().ok(),
+        }
+    }
+
+    #[test]
+    fn content_is_read_from_where_it_stands_and_not_from_what_has_its_name_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let lines = [
+            ". type=dir",
+            "./README type=file size=9",
+            "./readme type=file size=11 as=readme~1",
+        ];
+        // On a disk that takes both for one, this is what is found at either name.
+        let store = store(temporary.path(), &lines, &["README", "readme", "readme~1"]);
+        let content = |path: &[u8]| {
+            let content = place().content(&store, StoredPath::new(path), 100).unwrap();
+            String::from_utf8(content.unwrap()).unwrap()
+        };
+        assert_eq!(content(b"readme"), "of readme~1");
+        assert_eq!(content(b"README"), "of README");
+    }
+
+    #[test]
+    fn a_path_leads_nowhere_else() {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = store(temporary.path(), &[". type=dir"], &["here"]);
+        fs::write(temporary.path().join("host/daily/elsewhere"), "secret").unwrap();
+        for path in ["../elsewhere", "..", "./../elsewhere"] {
+            let path = StoredPath::new(path.as_bytes());
+            let refused = place().content(&store, path, 100).unwrap_err();
+            assert!(refused.message.contains("at no place"), "{refused:?}");
+            let stop = Stop::default();
+            assert!(place().verify(&store, path, &stop).is_err());
+            assert!(place().list(&store, path, &stop).is_err());
+            assert!(place().look(&store, path).is_err());
+        }
     }
 }
