@@ -4,7 +4,11 @@ mod actions;
 mod place;
 mod source;
 
-use std::{io::IsTerminal as _, path::Path, sync::Arc};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Result;
 use browse::{End, Options};
@@ -18,7 +22,6 @@ use crate::{
     exit,
     out::Out,
     settings::Settings,
-    style::shown,
     typed,
 };
 
@@ -49,11 +52,10 @@ pub(crate) fn browse_snapshots(arguments: &Browse, settings: &Settings, out: &Ou
     let start = start.map(|path| StoredPathBuf::of_typed(path.as_os_str().as_encoded_bytes()));
     let source = Arc::new(SnapshotSource::new(engine));
     let actions = Actions::new(Arc::clone(&source), settings, out);
-    let here = std::env::current_dir();
     let options = Options {
         color: settings.style.color,
         start,
-        here: here.map_or_else(|_| String::from("/"), |here| shown(&here)),
+        here: here(std::env::current_dir().ok()),
         stop: settings.stop.signal_cell(),
         end_process: || std::process::exit(HUNG_UP.into()),
     };
@@ -91,12 +93,43 @@ fn require_terminal(settings: &Settings) -> Result<()> {
         .into())
 }
 
-/// A folder that a person typed: `~/` is of the home folder.
-fn typed_folder(typed: &str) -> std::path::PathBuf {
+/// The working folder as a person could type it: what is no text, or would be read otherwise, is `.`.
+fn here(folder: Option<PathBuf>) -> String {
+    let text = folder.and_then(|folder| folder.into_os_string().into_string().ok());
+    text.filter(|text| typed_folder(text) == Path::new(text))
+        .unwrap_or_else(|| ".".to_owned())
+}
+
+/// A folder that a person typed: `~/` is of the home folder, and none is an option.
+fn typed_folder(typed: &str) -> PathBuf {
     let typed = typed.trim();
     match typed.strip_prefix("~/") {
         Some(rest) => crate::settings::home_folder().join(rest),
         None if typed == "~" => crate::settings::home_folder(),
-        None => Path::new(typed).to_owned(),
+        None if typed.starts_with('-') => Path::new(".").join(typed),
+        None => PathBuf::from(typed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
+    use super::*;
+
+    #[test]
+    fn what_is_offered_as_the_folder_to_restore_to_is_the_one_that_it_says() {
+        let offered = |bytes: &[u8]| {
+            let folder = OsString::from_vec(bytes.to_vec());
+            here(Some(folder.into()))
+        };
+        assert_eq!(
+            offered("/home/ann/größe a\\b".as_bytes()),
+            "/home/ann/größe a\\b"
+        );
+        for other in [&b"/home/caf\xe9"[..], b"/home/ann/blank "] {
+            assert_eq!(offered(other), ".", "{}", other.escape_ascii());
+        }
+        assert_eq!(here(None), ".");
     }
 }

@@ -10,7 +10,6 @@ use executor::{
         self, FolderContent, FolderEntry, FoundVersions, Search, SegmentStarts, TreePlace, Unread,
         Version,
     },
-    manifest::Entry,
     store::Store,
 };
 use planner::nearest::Asked;
@@ -44,27 +43,32 @@ impl Engine {
     /// Refused if the destination is not there; of a remote of which nothing is known, why it cannot be asked.
     pub fn browse(&self, observer: &dyn Observer) -> Result<Browser> {
         let nearest = self.nearest(Asked::Any, observer)?;
-        let view = nearest.unwrap_or_else(|| self.clone());
-        Ok(Browser {
+        Browser::of(nearest.unwrap_or_else(|| self.clone()), observer)
+    }
+}
+
+impl Browser {
+    fn of(view: Engine, observer: &dyn Observer) -> Result<Self> {
+        Ok(Self {
             known: view.known(Ask::IfUnknown, observer)?,
             view,
             starts: SegmentStarts::default(),
         })
     }
-}
 
-impl Browser {
+    /// Opens the same destination again, also where another one is the nearest by now.
+    ///
+    /// # Errors
+    /// As [`Engine::browse`].
+    pub fn again(&self, observer: &dyn Observer) -> Result<Self> {
+        Self::of(self.view.clone(), observer)
+    }
+
     /// The destination, by its name where there are several.
     #[must_use]
     pub fn destination(&self) -> Option<DestinationName> {
         let several = self.view.place_of_several();
         several.map(|(name, _)| name)
-    }
-
-    /// Whether the destination is a remote, of which manifests are here and content is not.
-    #[must_use]
-    pub fn is_remote(&self) -> bool {
-        self.view.is_of_remote()
     }
 
     /// The host whose snapshots they are.
@@ -179,14 +183,6 @@ impl Browser {
         known.diff(&request, &Silent)
     }
 
-    /// What the manifest of a snapshot says of a path.
-    ///
-    /// # Errors
-    /// Refused if the destination is not there; fails if the manifest cannot be read.
-    pub fn entry(&self, id: SnapshotId, path: &StoredPath) -> Result<Option<Entry>> {
-        history::find_entry(&self.known.open_store_present()?, id, path)
-    }
-
     /// The content of a file; none where it is longer than `most` bytes.
     ///
     /// # Errors
@@ -218,7 +214,8 @@ impl Browser {
     }
 
     fn store_with_trees(&self) -> Result<Store> {
-        if self.is_remote() {
+        if self.view.is_of_remote() {
+            // Its manifests are here, its content is not.
             let remote = self.view.cloud_remote();
             return Err(Error::refused(format!("the content is at {remote}"))
                 .hint("restore it, which brings it here and compares it with what was recorded"));

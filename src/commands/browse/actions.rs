@@ -60,7 +60,7 @@ impl<'a> Actions<'a> {
 
     /// Calls a verb as if it were typed.
     fn run(&self, mut words: Vec<OsString>) -> Result<()> {
-        // The one that is browsed, also where another one is the nearest by now.
+        // The one that is browsed, whichever is the nearest by now.
         let opened = self.source.opened()?;
         if let Some(name) = opened.browser.destination() {
             words.insert(1, "--destination".into());
@@ -162,6 +162,11 @@ mod tests {
         assert_eq!(
             typed(&paths, &folder),
             "restore latest /home/ann/a b /home/bob /tmp/x"
+        );
+        // What looks like an option is a folder.
+        assert_eq!(
+            typed(&paths, &Target::Folder("--in-place".to_owned())),
+            "restore latest /home/ann/a b /home/bob ./--in-place"
         );
         assert_eq!(
             typed(&paths[1..], &Target::InPlace),

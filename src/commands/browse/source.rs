@@ -56,19 +56,22 @@ impl SnapshotSource {
 
     /// What was found, or what is found now.
     pub(super) fn opened(&self) -> Result<Arc<Opened>, Error> {
-        let known = self
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match known {
+        match self.known() {
             Some(opened) => Ok(opened),
             None => Ok(self.look()?.0),
         }
     }
 
+    fn known(&self) -> Option<Arc<Opened>> {
+        let known = self.opened.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn look(&self) -> Result<(Arc<Opened>, Listing), Error> {
-        let browser = self.engine.browse(&Silent)?;
+        let browser = match self.known() {
+            Some(opened) => opened.browser.again(&Silent)?,
+            None => self.engine.browse(&Silent)?,
+        };
         let listing = browser.list()?;
         let snapshots = listing.list.snapshots.iter();
         let places = snapshots
