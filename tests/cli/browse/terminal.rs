@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -11,6 +12,9 @@ use crate::lab::{Lab, PATIENCE, PROGRAM, is_alive};
 
 /// How long a program may live without its terminal, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(5);
+
+/// Terminals that were started: the server of one that ends takes its socket with it, some time later.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// The program in a terminal. It ends with this.
 pub(super) struct Terminal<'a> {
@@ -80,9 +84,10 @@ impl<'a> Terminal<'a> {
              set -g escape-time 0\n"
         );
         lab.write("tmux.conf", &settings);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let terminal = Self {
             lab,
-            socket: lab.path("tmux"),
+            socket: lab.path(format!("tmux{number}")),
         };
         let mut command = terminal.tmux();
         command.args(["new-session", "-d", "-x", &columns.to_string()]);
