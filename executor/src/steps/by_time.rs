@@ -15,38 +15,38 @@ use super::moving::{link_to, remove_link};
 use crate::{
     error::Result,
     store::{BY_TIME, Store},
-    sys::{Dir, Kind, distance::is_distant},
+    sys::{Dir, distance::is_distant},
 };
 
 /// Makes the link to a snapshot, or has it lead to where the snapshot is now.
 pub(crate) fn link_by_time(store: &Store, id: SnapshotId, home: Tier) {
-    twice(|| match folder(store, true)? {
+    let linked = twice(|| match folder(store, true)? {
         Some(dir) => link_to(store, &dir, BY_TIME, id, &target(id, home)),
         None => Ok(()),
     });
+    // The way that it leads by is about to go. To remove one takes no room, and what is missing is made up.
+    if linked.is_err() {
+        unlink_by_time(store, id);
+    }
 }
 
 /// Removes the link to a snapshot that is about to go.
 pub(crate) fn unlink_by_time(store: &Store, id: SnapshotId) {
     let name = id.to_string();
     let name = OsStr::new(&name);
-    twice(|| {
+    let _ = twice(|| {
         let Some(dir) = folder(store, false)? else {
             return Ok(());
         };
         let io = |error: Errno| store.io("remove", &format!("{BY_TIME}/{id}"), error);
-        if is_link(&dir, name).map_err(io)? {
-            remove_link(&dir, name).map_err(io)?;
-            // Before the snapshot goes, so that no power cut leaves a link to nothing.
-            dir.sync().map_err(io)?;
-        }
-        Ok(())
+        // To last before the snapshot goes, so that no power cut leaves a link to nothing.
+        remove_link(&dir, name).map_err(io)
     });
 }
 
-/// Does something, once more where it fails, and then leaves it to the next run.
-fn twice(change: impl Fn() -> Result<()>) {
-    let _ = change().or_else(|_| change());
+/// Does something, once more where it fails; then it is left to the next run.
+fn twice(change: impl Fn() -> Result<()>) -> Result<()> {
+    change().or_else(|_| change())
 }
 
 /// Makes a link to each snapshot that has none, and removes those that lead to none.
@@ -66,7 +66,7 @@ fn mend(store: &Store) -> Result<()> {
         .filter_map(|one| Some((one.name.to_str()?.parse().ok()?, one.name.as_os_str())))
         .collect();
     for (id, name) in &there {
-        if !homes.contains_key(id) && is_link(&dir, name).map_err(io)? {
+        if !homes.contains_key(id) {
             remove_link(&dir, name).map_err(io)?;
         }
     }
@@ -107,11 +107,45 @@ fn folder(store: &Store, is_made: bool) -> Result<Option<Dir>> {
     }
 }
 
-fn is_link(dir: &Dir, name: &OsStr) -> std::result::Result<bool, Errno> {
-    let found = dir.look(name)?;
-    Ok(found.is_some_and(|stat| stat.kind == Kind::Symlink))
-}
-
 fn target(id: SnapshotId, home: Tier) -> String {
     format!("../{home}/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{
+        store::{BACKUP, MOVING},
+        sys::resolve::resolve,
+    };
+
+    #[test]
+    fn a_link_that_cannot_follow_its_snapshot_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = folder.path().join("host");
+        fs::create_dir_all(host.join(BACKUP)).unwrap();
+        let mount = resolve(folder.path()).unwrap().folder().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let store = Store::open(&mount, path, "host").unwrap().unwrap();
+        let id: SnapshotId = "2025-01-12_02-00-00".parse().unwrap();
+        let link = host.join(BY_TIME).join(id.to_string());
+        link_by_time(&store, id, Tier::Daily);
+        let leads_to = |tier: Tier| {
+            assert_eq!(fs::read_link(&link).unwrap(), Path::new(&target(id, tier)));
+        };
+        leads_to(Tier::Daily);
+        link_by_time(&store, id, Tier::Weekly);
+        leads_to(Tier::Weekly);
+        // Where a link is made before it takes the place of another.
+        let beside = host.join(BACKUP).join(MOVING);
+        fs::remove_dir_all(&beside).unwrap();
+        fs::write(&beside, "").unwrap();
+        link_by_time(&store, id, Tier::Monthly);
+        assert!(link.symlink_metadata().is_err());
+        fs::remove_file(&beside).unwrap();
+        link_by_time(&store, id, Tier::Monthly);
+        leads_to(Tier::Monthly);
+    }
 }

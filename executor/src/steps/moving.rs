@@ -36,7 +36,7 @@ pub(super) fn promote_snapshot(store: &Store, change: &Move, from: &Dir, to: &Di
     let at = format!("{BACKUP}/{MOVING}/{id}");
     let io = |error: Errno| store.io("move by", &at, error);
     let moving = store.area(MOVING)?;
-    remove_link(&moving, name).map_err(io)?;
+    clear_name(&moving, name).map_err(io)?;
     match moving.make_symlink(OsStr::new(&link_target(&id)), name) {
         Ok(()) => {}
         Err(error) if lacks_exchange(error) => return Ok(false),
@@ -46,7 +46,7 @@ pub(super) fn promote_snapshot(store: &Store, change: &Move, from: &Dir, to: &Di
     match moving.exchange(name, from, name) {
         Ok(()) => {}
         Err(error) if lacks_exchange(error) => {
-            remove_link(&moving, name).map_err(io)?;
+            clear_name(&moving, name).map_err(io)?;
             return Ok(false);
         }
         Err(error) => return Err(io(error)),
@@ -84,7 +84,7 @@ fn arrive_in_tier(
     moving.exchange(name, to, name).map_err(io)?;
     to.sync().map_err(io)?;
     let _ = to.lock_subvolume(name);
-    remove_link(moving, name)
+    clear_name(moving, name)
         .and_then(|()| moving.sync())
         .map_err(io)
 }
@@ -128,7 +128,7 @@ pub(crate) fn finish_moves(store: &Store) -> Result<()> {
         let name = name.as_os_str();
         let stat = moving.look(name).map_err(io)?;
         match stat.map(|stat| stat.kind) {
-            Some(Kind::Symlink) => remove_link(&moving, name).map_err(io)?,
+            Some(Kind::Symlink) => clear_name(&moving, name).map_err(io)?,
             Some(Kind::Folder) => {
                 if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
                     finish_one(store, &moving, id)?;
@@ -165,7 +165,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
                 Some(Kind::Symlink) if store.home_of(id)?.is_none() => {
                     moving.exchange(name, &daily, name).map_err(io)?;
                     daily.sync().map_err(io)?;
-                    remove_link(moving, name).map_err(io)?;
+                    clear_name(moving, name).map_err(io)?;
                 }
                 Some(_) => return Ok(()),
             }
@@ -179,7 +179,7 @@ fn finish_one(store: &Store, moving: &Dir, id: SnapshotId) -> Result<()> {
     }
     moving.exchange(name, to, name).map_err(io)?;
     to.sync().map_err(io)?;
-    remove_link(moving, name)
+    clear_name(moving, name)
         .and_then(|()| moving.sync())
         .map_err(io)
 }
@@ -219,13 +219,23 @@ fn replace_link(
     target: &str,
 ) -> std::result::Result<(), Errno> {
     let beside = OsStr::new(BESIDE);
-    remove_link(moving, beside)?;
+    clear_name(moving, beside)?;
     moving.make_symlink(OsStr::new(target), beside)?;
     moving.rename_to(beside, dir, name)
 }
 
-/// Removes a name that may not be there.
+/// Removes a link of a folder of the host's, if there is one, and has that last; anything else of the name stays.
 pub(super) fn remove_link(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
+    let there = dir.look(name)?;
+    if there.is_none_or(|stat| stat.kind != Kind::Symlink) {
+        return Ok(());
+    }
+    dir.remove_file(name)?;
+    dir.sync()
+}
+
+/// Removes what has a name in the folder of moves, if anything has.
+fn clear_name(dir: &Dir, name: &OsStr) -> std::result::Result<(), Errno> {
     match dir.remove_file(name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error),

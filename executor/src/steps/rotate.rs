@@ -248,7 +248,7 @@ fn converge_layout(
         if symlinks && moving::promote_snapshot(store, change, &from, &to)? {
             continue;
         }
-        remove_link(store, &to, change.to, change.id)?;
+        unlink_in_tier(store, &to, change.to, change.id)?;
         from.unlock_subvolume(name)
             .and_then(|_| from.rename_new(name, &to, name))
             .map_err(|error| store.io("move to", &at, error))?;
@@ -282,7 +282,7 @@ fn converge_layout(
     for (tier, id) in unlinks.chain(left).filter(|(tier, id)| !wanted(*tier, *id)) {
         context.stop.check()?;
         if let Some(dir) = store.tier(tier)? {
-            remove_link(store, &dir, tier, id)?;
+            unlink_in_tier(store, &dir, tier, id)?;
         }
     }
     Ok(())
@@ -300,20 +300,11 @@ fn follow_moved(store: &Store, rotation: &Rotation) -> Result<()> {
     }
 }
 
-/// Removes a symlink of a tier; anything else of that name stays.
-fn remove_link(store: &Store, dir: &Dir, tier: Tier, id: SnapshotId) -> Result<()> {
+/// Removes the link of a tier; anything else of that name stays.
+fn unlink_in_tier(store: &Store, dir: &Dir, tier: Tier, id: SnapshotId) -> Result<()> {
     let name = id.to_string();
-    let name = OsStr::new(&name);
-    let at = format!("{tier}/{id}");
-    let there = dir
-        .look(name)
-        .map_err(|error| store.io("look at", &at, error))?;
-    if there.is_some_and(|stat| stat.kind == Kind::Symlink) {
-        dir.remove_file(name)
-            .and_then(|()| dir.sync())
-            .map_err(|error| store.io("remove", &at, error))?;
-    }
-    Ok(())
+    moving::remove_link(dir, OsStr::new(&name))
+        .map_err(|error| store.io("remove", &format!("{tier}/{id}"), error))
 }
 
 /// Deletes a snapshot that is in the cloud, after its links.
@@ -324,7 +315,7 @@ pub(super) fn give_back(
 ) -> Result<Option<StuckDeletion>> {
     for tier in Tier::ALL {
         if let Some(dir) = store.tier(tier)? {
-            remove_link(store, &dir, tier, deletion.id)?;
+            unlink_in_tier(store, &dir, tier, deletion.id)?;
         }
     }
     // The rotation before may have moved it.
