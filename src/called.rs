@@ -229,6 +229,12 @@ fn given_options(
     options
 }
 
+/// The user who became root by `sudo`.
+pub(crate) fn sudo_caller() -> Option<u32> {
+    let user = std::env::var("SUDO_UID").ok()?.parse().ok()?;
+    (nix::unistd::geteuid().is_root() && user != 0).then_some(user)
+}
+
 /// Whether this is root by `sudo`, so that whoever typed it is not.
 pub(crate) fn is_by_sudo() -> bool {
     std::env::var_os("SUDO_USER").is_some() && nix::unistd::geteuid().is_root()

@@ -9,6 +9,7 @@ use executor::{Error, trust::NewFile};
 use schema::{FailureCode, escape::display, output::period_report::PeriodReport};
 
 use crate::{
+    called,
     cli::Report,
     exit::{self, invalid_input},
     out::Out,
@@ -59,7 +60,10 @@ fn page_place(path: &Path, engine: &Engine) -> Result<NewFile> {
         .hint("name a file elsewhere")
         .into());
     }
-    let place = NewFile::at(path, "the report");
+    let place = match called::sudo_caller() {
+        Some(user) => NewFile::for_user(path, "the report", user),
+        None => NewFile::at(path, "the report"),
+    };
     // Nobody is to give a home to root for that.
     Ok(place.map_err(|error| match error.code {
         Some(FailureCode::Untrusted) => {

@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
     path::PathBuf,
 };
 
 use schema::output::period_report::PeriodReport;
 use serde_json::json;
 
-use crate::lab::{Lab, entry_names, everything_below, id_of};
+use crate::lab::{Lab, entry_names, everything_below, id_of, run_command, skip};
 
 const NOON: &str = "2025-03-12T12:00:00+01:00";
 
@@ -117,6 +117,35 @@ fn the_page_is_its_owners_alone_and_nothing_else_is_written() {
 }
 
 #[test]
+fn a_page_that_sudo_writes_into_the_home_of_its_caller_is_the_callers() {
+    const CALLER: u32 = 65534;
+    if !nix::unistd::geteuid().is_root() {
+        return skip("a_page_that_sudo_writes because only root can");
+    }
+    let lab = week();
+    let home = lab.path("desk");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(CALLER), Some(CALLER)).unwrap();
+    let page = lab.text("desk/page.html");
+    let write = |caller: Option<&str>| {
+        let arguments = ["report", "--html", &page];
+        let mut command = lab.command(&arguments);
+        command.env_remove("SUDO_UID");
+        command.envs(caller.map(|caller| ("SUDO_UID", caller)));
+        run_command(command, &arguments)
+    };
+    for other in [None, Some("1"), Some("")] {
+        write(other).expect(4).says("not to be trusted");
+    }
+    for _ in 0..2 {
+        write(Some("65534")).expect(0);
+        let written = fs::metadata(&page).unwrap();
+        assert_eq!((written.uid(), written.mode() & 0o7777), (CALLER, 0o600));
+    }
+    assert_eq!(entry_names(&home), ["page.html"]);
+}
+
+#[test]
 fn a_page_takes_the_place_of_no_other_thing_and_stands_among_no_snapshots() {
     let lab = week();
     symlink(lab.stored(""), lab.path("shortcut")).unwrap();
@@ -171,6 +200,10 @@ fn as_text_it_says_the_same_in_short() {
     ] {
         assert!(told.stdout.contains(part), "{part}: {told}");
     }
+    // Of all time, as far as anything is known of it.
+    let all = report(&lab, &["--since", "2000-01-01"]);
+    assert_eq!(all.since.to_rfc3339(), "2000-01-01T00:00:00+01:00");
+    assert_eq!((all.made_at - all.shown_from).num_weeks(), 13);
     let wrong = lab.at(NOON, &["report", "--since", "soon"]).expect(2);
     wrong.says("--since soon").hints("2 weeks ago");
     lab.at(NOON, &["report", "--since", "2025-04-01"])

@@ -24,6 +24,8 @@ pub(super) enum End {
     Own,
     /// It may also be a folder that is shared as `/tmp` is.
     Shared,
+    /// The same, and folders on the way may be those of this user, for whom something is written there.
+    ForUser(u32),
 }
 
 /// Adds what others may do to what stands at a path; `has_acl` says whether its group's bits are the mask
@@ -38,7 +40,9 @@ pub(super) fn judge(
     let shown = escape::display(path);
     let word = shell::word(path);
     let is_folder = stat.kind == Kind::Folder;
-    if !is_trusted_owner(stat.uid) {
+    // A symlink of the user could lead elsewhere.
+    let is_users = allowed == End::ForUser(stat.uid) && is_folder;
+    if !is_trusted_owner(stat.uid) && !is_users {
         let follow = if stat.kind == Kind::Symlink {
             "-h "
         } else {
@@ -52,7 +56,7 @@ pub(super) fn judge(
     }
     // The bits of a symlink mean nothing.
     let others = stat.mode & WRITE_OF_OTHERS;
-    let is_shared = allowed == End::Shared && is_folder && stat.mode & STICKY != 0;
+    let is_shared = allowed != End::Own && is_folder && stat.mode & STICKY != 0;
     if stat.kind == Kind::Symlink || others == 0 || is_shared {
         return;
     }

@@ -13,12 +13,12 @@ use rustix::io::Errno;
 use schema::{FailureCode, escape};
 
 use super::{
-    judge::name_user,
-    open::{absolute, open_shared_folder},
+    judge::{End, name_user},
+    open::{absolute, open_shared_folder, resolve_folder},
 };
 use crate::{
     error::{Error, Result},
-    sys::{Dir, Kind},
+    sys::{Dir, Kind, Stat, open::set_owner},
 };
 
 /// The place of a file that is to be written: nothing, or a file of the same user, is there.
@@ -27,6 +27,8 @@ pub struct NewFile {
     folder: Dir,
     name: OsString,
     path: PathBuf,
+    /// The folder of another user, for whom root writes it.
+    of_user: Option<Stat>,
 }
 
 impl NewFile {
@@ -37,16 +39,36 @@ impl NewFile {
     /// Refused if others could change it there, or if something else is there already: the file of
     /// another user, a symlink, a pipe, a folder; fails if the folder cannot be opened.
     pub fn at(path: &Path, what: &str) -> Result<Self> {
+        Self::find(path, what, End::Shared)
+    }
+
+    /// The same for a file that root writes for a user: it may be in a folder of that user, to whom it belongs
+    /// then, and no symlink in there is followed.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn for_user(path: &Path, what: &str, user: u32) -> Result<Self> {
+        Self::find(path, what, End::ForUser(user))
+    }
+
+    fn find(path: &Path, what: &str, end: End) -> Result<Self> {
         let named = escape::display(path.as_os_str().as_bytes());
         let full = absolute(path)?;
         let (Some(above), Some(name)) = (full.parent(), full.file_name()) else {
             return Err(Error::refused(format!("{named} names no file")).hint("name a file"));
         };
-        let (folder, _) = open_shared_folder(above, &format!("the folder of {what},"))?;
+        let found = resolve_folder(above, &format!("the folder of {what},"), end)?;
+        let io = |error: Errno| Error::io("open", above.as_os_str().as_bytes(), error);
+        let folder = found.folder().map_err(io)?;
+        let of_user = match end {
+            End::ForUser(user) => Some(folder.stat_self().map_err(io)?).filter(|of| of.uid == user),
+            _ => None,
+        };
         let place = Self {
             folder,
             name: name.to_owned(),
             path: path.to_owned(),
+            of_user,
         };
         place.check_is_free()?;
         Ok(place)
@@ -70,7 +92,7 @@ impl NewFile {
         let there = self.folder.look(&self.name);
         let there = there.map_err(|error| Error::io("look at", named, error))?;
         let Some(stat) = there else { return Ok(false) };
-        let own = stat.uid == geteuid().as_raw();
+        let own = stat.uid == self.owner();
         let what = match stat.kind {
             Kind::File if own => return Ok(true),
             Kind::File => format!("belongs to {}", name_user(stat.uid)),
@@ -122,6 +144,7 @@ impl NewFile {
         let (beside, mut file) = self.make_beside().map_err(|error| io(error.into()))?;
         let written = file
             .write_all(content)
+            .and_then(|()| self.give_to_owner(&file))
             .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
             .and_then(|()| file.sync_all());
         let written = written.map_err(io).and_then(|()| {
@@ -137,6 +160,22 @@ impl NewFile {
         }
         written?;
         self.folder.sync().map_err(|error| io(error.into()))
+    }
+
+    /// Whose file it is to be.
+    fn owner(&self) -> u32 {
+        self.of_user
+            .map_or_else(|| geteuid().as_raw(), |folder| folder.uid)
+    }
+
+    fn give_to_owner(&self, file: &File) -> std::io::Result<()> {
+        match self.of_user {
+            // A file system without owners says that it is, and refuses to change it.
+            Some(folder) if Stat::of_fd(file)?.uid != folder.uid => {
+                Ok(set_owner(file, folder.uid, folder.gid)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A new file under a name of its own.
@@ -156,7 +195,10 @@ impl NewFile {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt as _, chown, lchown, symlink},
+    };
 
     use super::*;
     use crate::trust::test_support::{nest, set_mode};
@@ -206,5 +248,45 @@ mod tests {
         assert_eq!(fs::read(root.join("a/b/file")).unwrap(), b"x");
         set_mode(&root.join("a"), 0o777);
         NewFile::at(&path, "the plan").unwrap_err();
+    }
+
+    #[test]
+    fn root_writes_for_a_user_in_folders_of_that_user_and_through_no_symlink_of_theirs() {
+        const ANN: u32 = 65534;
+        // Nobody else can give a folder away.
+        if !geteuid().is_root() {
+            return;
+        }
+        let (_keep, root) = nest();
+        let own = root.join("a/b");
+        chown(root.join("a"), Some(ANN), None).unwrap();
+        chown(&own, Some(ANN), Some(ANN)).unwrap();
+        let path = own.join("page");
+        NewFile::at(&path, "the page").unwrap_err();
+        NewFile::for_user(&path, "the page", ANN - 1).unwrap_err();
+        for content in [b"1", b"2"] {
+            let place = NewFile::for_user(&path, "the page", ANN).unwrap();
+            place.write(content).unwrap();
+            let stat = fs::metadata(&path).unwrap();
+            assert_eq!((stat.uid(), stat.gid()), (ANN, ANN));
+            assert_eq!(stat.mode() & 0o7777, 0o600);
+        }
+        // What is root's in there stays so, and elsewhere root's files are root's.
+        let error = NewFile::for_user(&own.join("file"), "the page", ANN).unwrap_err();
+        assert!(error.message.contains("belongs to"), "{}", error.message);
+        let of_root = NewFile::for_user(&root.join("page"), "the page", ANN).unwrap();
+        of_root.write(b"3").unwrap();
+        assert_eq!(fs::metadata(root.join("page")).unwrap().uid(), 0);
+        // To the user's folder a symlink of root leads, but from there none, whosever it is.
+        symlink(&own, root.join("there")).unwrap();
+        NewFile::for_user(&root.join("there/page"), "the page", ANN).unwrap();
+        symlink(&root, own.join("elsewhere")).unwrap();
+        let led = own.join("elsewhere/page");
+        let error = NewFile::for_user(&led, "the page", ANN).unwrap_err();
+        assert!(error.message.contains("is a symlink"), "{}", error.message);
+        lchown(root.join("there"), Some(ANN), None).unwrap();
+        NewFile::for_user(&root.join("there/page"), "the page", ANN).unwrap_err();
+        set_mode(&own, 0o777);
+        NewFile::for_user(&path, "the page", ANN).unwrap_err();
     }
 }

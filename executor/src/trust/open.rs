@@ -102,7 +102,7 @@ pub fn open_shared_folder(path: &Path, what: &str) -> Result<(Dir, bool)> {
     Ok((opened?, shared))
 }
 
-fn resolve_folder(path: &Path, what: &str, end: End) -> Result<Resolved> {
+pub(super) fn resolve_folder(path: &Path, what: &str, end: End) -> Result<Resolved> {
     let named = path.as_os_str().as_bytes();
     let (distrust, found) = walk(&absolute(path)?, end);
     if let Some(distrust) = distrust {

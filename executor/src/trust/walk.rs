@@ -4,7 +4,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use nix::unistd::geteuid;
 use rustix::{fs::lgetxattr, io::Errno};
-use schema::escape;
+use schema::{escape, shell};
 
 use super::{
     distrust::{Distrust, Fault, distrust_below, distrust_of},
@@ -59,16 +59,38 @@ pub(super) fn walk(
         }
     });
     let mut faults = Vec::new();
+    let mut of_user = None;
     for (path, stat) in &seen {
+        // Not even root's: whoever has the folder could have brought it there from another one.
+        if let (Some(user), Kind::Symlink) = (of_user, stat.kind) {
+            faults.push(in_folder_of(user, path));
+        }
+        if stat.kind == Kind::Folder && end == End::ForUser(stat.uid) {
+            of_user = Some(stat.uid);
+        }
         let is_end = found
             .as_ref()
             .is_ok_and(|found| found.stat.same_inode(stat));
-        let allowed = if is_end { end } else { End::Shared };
+        let allowed = if is_end || end != End::Own {
+            end
+        } else {
+            End::Shared
+        };
         // A path below what is not trusted may lead elsewhere by now; it is refused anyhow.
         let acl = || has_acl(lgetxattr(OsStr::from_bytes(path), ACL, &mut [0_u8; 0]));
         judge(path, stat, allowed, &acl, &mut faults);
     }
     (distrust_of(&faults), found)
+}
+
+/// That a symlink is in a folder of a user for whom something is written.
+fn in_folder_of(user: u32, path: &[u8]) -> Fault {
+    let (shown, user) = (escape::display(path), name_user(user));
+    Fault {
+        because: format!("{shown} is a symlink in a folder of {user}"),
+        command: format!("realpath {}", shell::word(path)),
+        is_of_another: false,
+    }
 }
 
 /// Why something in a trusted folder is not trusted, down to `depth` levels below it; `is_left_out` says
