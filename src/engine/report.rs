@@ -72,8 +72,11 @@ impl Engine {
             destinations.push(view.report_destination(name, own, since, &mut not_told)?);
         }
         let conclusion = conclude(&status, health.as_ref());
+        let context = now - CONTEXT;
         let shown_from = first_known(&destinations);
-        let shown_from = shown_from.map_or(since, |first| first.max(now - CONTEXT).min(since));
+        let shown_from = shown_from.map_or(since.max(context), |first| {
+            first.clamp(since.min(context), since.max(context))
+        });
         Ok(PeriodReport {
             format_version: FORMAT_VERSION,
             host: self.host_folder(),

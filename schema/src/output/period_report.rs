@@ -37,8 +37,8 @@ pub struct PeriodReport {
     pub made_by: String,
     /// When the period began.
     pub since: DateTime<FixedOffset>,
-    /// From when on runs and sizes are shown: never later than `since`, so that a short period has something to
-    /// be compared with.
+    /// From when on runs and sizes are shown: earlier than `since` where that is known, so that a short period has
+    /// something to be compared with; later where a long one began before anything is known.
     pub shown_from: DateTime<FixedOffset>,
     /// In one word, from all that is known.
     pub verdict: HealthVerdict,
