@@ -22,6 +22,9 @@ use schema::{
 
 use super::{Notice, operation::Operation};
 
+/// What is remembered of a mail while it is handed over.
+const UNTOLD: &str = "the process ended while it was sent";
+
 impl Operation<'_> {
     /// Mails the report if it is due. That it could not be sent changes no result: it is told, remembered, and
     /// found by health checks until one is sent.
@@ -71,7 +74,11 @@ impl Operation<'_> {
                 state.remember_mailed_report(&failed(&error.message, &error.hint))?;
                 return Err(error);
             }
-            Ok(report) => self.send(email, &report),
+            Ok(report) => {
+                // What cannot be remembered would be sent by every run, and so would what a kill left untold.
+                state.remember_mailed_report(&failed(UNTOLD, &None))?;
+                self.send(email, &report)
+            }
         };
         state.remember_mailed_report(&match told.ok {
             true => MailedReport {

@@ -118,6 +118,25 @@ fn what_could_not_be_sent_is_told_and_sent_later() {
 }
 
 #[test]
+fn what_is_handed_over_by_a_process_that_is_killed_is_not_sent_at_every_retry() {
+    let lab = weekly();
+    let body = format!("{}; kill -9 $PPID", keep(&lab));
+    let times = ["2025-03-08T02:00:00+01:00", "2025-03-08T02:15:00+01:00"];
+    for now in times {
+        with_sendmail(&lab, &body, &["apply", "--now", now]);
+        assert_eq!(mails(&lab).len(), 1);
+    }
+    let state = read_json(&lab.path("state/mailed-report.json"));
+    assert_eq!(state["failed"]["tried_at"], times[0]);
+    let because = state["failed"]["because"].as_str().unwrap();
+    assert!(because.contains("the process ended"), "{because}");
+    // Nobody knows whether it arrived, and none is to be lost.
+    let body = keep(&lab);
+    with_sendmail(&lab, &body, &["apply", "--now", &night(9)]).expect(0);
+    assert_eq!(mails(&lab).len(), 2);
+}
+
+#[test]
 fn a_health_check_mails_it_where_no_backup_does() {
     let lab = weekly();
     let body = keep(&lab);
