@@ -9,7 +9,7 @@ use super::{
     content::{self, Content, Filled},
     jobs::{BuildItem, CompletedCopy},
     limits::{SET_ID, ends_attributes, ends_everything, free_bytes},
-    stored_file::{StorageMethod, Stored},
+    stored_file::Stored,
     worker::Worker,
 };
 use crate::{
@@ -99,14 +99,7 @@ pub(super) fn copy_file(
                 digest,
             });
         }
-        let basis = item.basis.as_ref().and_then(|basis| basis.digest);
-        return Ok(Some(Stored {
-            unchanged: entry.digest.is_some() && entry.digest == basis,
-            entry,
-            how: StorageMethod::Copied,
-            copy,
-            inode: (before.dev, before.ino),
-        }));
+        return Ok(Some(Stored::copied(item, entry, copy, &before)));
     }
     Ok(None)
 }

@@ -21,7 +21,7 @@ use schema::{
 use super::{
     content, copying,
     jobs::{BuildItem, CompletedCopy},
-    stored_file::{StorageMethod, Stored},
+    stored_file::Stored,
     worker::Worker,
 };
 use crate::{
@@ -229,14 +229,7 @@ pub(super) fn copy_from_feed(
         source_ctime: stat.ctime,
         digest: filled.digest,
     });
-    let basis = item.basis.as_ref().and_then(|basis| basis.digest);
-    Ok(Some(Stored {
-        unchanged: listed.digest == basis,
-        entry: listed,
-        how: StorageMethod::Copied,
-        copy,
-        inode: (stat.dev, stat.ino),
-    }))
+    Ok(Some(Stored::copied(item, listed, copy, stat)))
 }
 
 /// The attributes of the source, which only it surely has; nobody is asked for those of a file that had none.

@@ -4,12 +4,7 @@ use std::fs::File;
 
 use schema::Digest;
 
-use super::{
-    copying::set_metadata,
-    jobs::BuildItem,
-    stored_file::{StorageMethod, Stored},
-    worker::Worker,
-};
+use super::{copying::set_metadata, jobs::BuildItem, stored_file::Stored, worker::Worker};
 use crate::{
     copy::CopyError,
     error::Result,
@@ -49,7 +44,7 @@ pub(super) fn take_over_copy(
             stored: Some(worker.build.step.id),
             ..Entry::of(worker.path(), stat)
         };
-        return Ok(Some(taken_over(item, entry, copy, stat)));
+        return Ok(Some(Stored::copied(item, entry, copy, stat)));
     }
     let Some(trusted) = open_trusted(worker, item, new, (&copy, stat))? else {
         return Ok(None);
@@ -83,7 +78,7 @@ pub(super) fn take_over_copy(
         return Ok(None);
     }
     worker.sync_one(|| trusted.file.sync_all())?;
-    Ok(Some(taken_over(item, entry, copy, stat)))
+    Ok(Some(Stored::copied(item, entry, copy, stat)))
 }
 
 /// The digest of a copy that was seen to have all that its source has, a moment ago and by this process: it
@@ -95,17 +90,6 @@ fn known_whole(worker: &Worker<'_>, copy: &Stat, stat: &Stat) -> Option<Digest> 
         && (copy.kind, copy.nlink) == (Kind::File, 1)
         && has_metadata(worker, copy, stat);
     (is_whole && !worker.build.one_by_one).then_some(found.digest)
-}
-
-fn taken_over(item: &BuildItem, entry: Entry, copy: Stat, stat: &Stat) -> Stored {
-    let basis = item.basis.as_ref().and_then(|basis| basis.digest);
-    Stored {
-        unchanged: entry.digest == basis,
-        entry,
-        how: StorageMethod::Copied,
-        copy,
-        inode: (stat.dev, stat.ino),
-    }
 }
 
 fn open_trusted(

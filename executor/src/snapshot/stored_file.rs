@@ -1,5 +1,6 @@
 //! A regular file that stands in the new tree, and how it got there.
 
+use super::jobs::BuildItem;
 use crate::{manifest::Entry, sys::Stat};
 
 /// A file that stands in the new tree.
@@ -13,6 +14,20 @@ pub(super) struct Stored {
     pub(super) inode: (u64, u64),
     /// The content is as the basis has it.
     pub(super) unchanged: bool,
+}
+
+impl Stored {
+    /// A copy of a file that its source has in this state.
+    pub(super) fn copied(item: &BuildItem, entry: Entry, copy: Stat, source: &Stat) -> Self {
+        let basis = item.basis.as_ref().and_then(|basis| basis.digest);
+        Self {
+            unchanged: entry.digest.is_some() && entry.digest == basis,
+            entry,
+            how: StorageMethod::Copied,
+            copy,
+            inode: (source.dev, source.ino),
+        }
+    }
 }
 
 /// How a file got into the new tree.
