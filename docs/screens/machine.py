@@ -188,8 +188,22 @@ class Terminal:
                 self.tmux("send-keys", "Enter")
                 self.wait_for(lambda: len(self.lines()) > asked, f"what comes after {question}")
         self.wait_for(self.is_ready, typed[0])
-        lines = self.tmux("capture-pane", "-e", "-p", "-S", "-").rstrip().split("\n")
-        screen = "\n".join(line.rstrip() for line in lines[:-1]).rstrip()
+        return self.taken("-S", "-").rpartition("\n")[0].rstrip()
+
+    def look_into(self, typed, *shown):
+        """What a command fills the terminal with once all of this stands there; it is left again."""
+        self.clear()
+        self.type(typed)
+        self.wait_for(lambda: all(text in "\n".join(self.lines()) for text in shown), typed, self.is_ready)
+        screen = self.taken()
+        self.tmux("send-keys", "q")
+        self.wait_for(self.is_ready, f"the end of {typed}")
+        return screen
+
+    def taken(self, *of):
+        """What stands there, in its colours and without what is another each time."""
+        lines = self.tmux("capture-pane", "-e", "-p", *of).rstrip().split("\n")
+        screen = "\n".join(line.rstrip() for line in lines)
         for pattern, text in CHANCE.items():
             screen = re.sub(pattern, text, screen)
         return screen
@@ -232,6 +246,8 @@ def run(out, work, program, columns):
     }
     for name, typed in verbs.items():
         add(name, " ".join(typed[0].split()[1:3]), terminal.show(*typed))
+    letter = "Documents/letters/aunt-may.odt"
+    add("browse", "backup browse", terminal.look_into(f"sudo backup browse {letter}", "> aunt-may.odt", "3 versions"))
     terminal = Terminal("ann", columns, "setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
     add("try", "backup try", terminal.show("backup try ~/Pictures/2026"))
     json.dump(screens, out)

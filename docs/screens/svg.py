@@ -7,8 +7,11 @@ from xml.sax.saxutils import escape
 # Of a letter, a line and the edge, in pixels at 14 pixels a letter.
 WIDTH, HEIGHT, EDGE = 8.4, 18, 14
 CODE = re.compile(r"\x1b\[([0-9;]*)m")
-NAMES = {"1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow", "36": "cyan"}
-COLOURS = ("red", "green", "yellow", "cyan")
+NAMES = {
+    "1": "bold", "2": "dim", "4": "underlined", "7": "reversed",
+    "31": "red", "32": "green", "33": "yellow", "34": "blue", "36": "cyan",
+}
+COLOURS = ("red", "green", "yellow", "blue", "cyan")
 STYLE = """
 svg { color-scheme: light dark }
 rect { fill: #f6f8fa; stroke: #d1d9e0 }
@@ -18,7 +21,11 @@ text { font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
 .red { fill: #b3141d }
 .green { fill: #116329 }
 .yellow { fill: #7d4e00 }
+.blue { fill: #0550ae }
 .cyan { fill: #0550ae }
+.underlined { text-decoration: underline }
+.ground { fill: #1f2328; stroke: none }
+.reversed { fill: #f6f8fa }
 @media (prefers-color-scheme: dark) {
   rect { fill: #0d1117; stroke: #3d444d }
   text { fill: #e6edf3 }
@@ -26,7 +33,10 @@ text { font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
   .red { fill: #ff7b72 }
   .green { fill: #56d364 }
   .yellow { fill: #e3b341 }
+  .blue { fill: #79c0ff }
   .cyan { fill: #79c0ff }
+  .ground { fill: #e6edf3 }
+  .reversed { fill: #0d1117 }
 }
 """
 
@@ -62,8 +72,9 @@ def pieces(line, classes):
             for number in part.split(";"):
                 classes[:] = styled(classes, number)
             continue
-        # Blanks between columns of a table are no text.
-        for word in re.finditer(r"\S+(?: \S+)*", part):
+        # Blanks between columns of a table are no text, but where they have a colour.
+        words = r".+" if "reversed" in classes else r"\S+(?: \S+)*"
+        for word in re.finditer(words, part):
             yield at + columns(part[: word.start()]), word[0], list(classes)
         at += columns(part)
 
@@ -84,8 +95,10 @@ def picture(screen, width):
         y = EDGE + row * HEIGHT + 14
         for column, word, names in pieces(line, classes):
             # Whatever the letters' width is where it is shown, columns stay below each other.
-            length = f'{columns(word) * WIDTH:.1f}'
-            attributes = f'x="{EDGE + column * WIDTH:.1f}" y="{y}" textLength="{length}"'
+            x, length = f"{EDGE + column * WIDTH:.1f}", f"{columns(word) * WIDTH:.1f}"
+            attributes = f'x="{x}" y="{y}" textLength="{length}"'
+            if "reversed" in names:
+                out.append(f'<rect class="ground" x="{x}" y="{y - 14}" width="{length}" height="{HEIGHT}"/>')
             if names:
                 attributes += f' class="{" ".join(names)}"'
             out.append(f"<text {attributes}>{escape(word)}</text>")
