@@ -166,7 +166,7 @@ fn code_if_written(code: u8, out: &Out, style: &Style) -> u8 {
         return code;
     };
     let hint = "free space where it goes to, or write it somewhere else";
-    out.print_message(&render::report::error_lines(fault, Some(hint), style));
+    out.print_message(&render::messages::error_lines(fault, Some(hint), style));
     if code < exit::REFUSED {
         exit::FAILED
     } else {
@@ -272,7 +272,7 @@ fn explain_error(error: &anyhow::Error, settings: &Settings, out: &Out) -> u8 {
         }));
         return code;
     }
-    out.print_message(&render::report::error_lines(
+    out.print_message(&render::messages::error_lines(
         &message,
         hint.as_deref(),
         &settings.error_style,

@@ -25,7 +25,7 @@ use schema::{
 
 use self::bar_style::{STEPS, counted_style, endless_style, new_bar, phase_verb};
 use crate::{
-    render::{amount, report},
+    render::{amount, messages, report},
     style::{Style, guarded, printable},
 };
 
@@ -191,7 +191,7 @@ impl Bar {
             // The report has the graver findings.
             Event::Noticed(finding) => {
                 if self.notes && finding.severity == Severity::Note {
-                    state.write_text(&report::finding_lines(finding, style));
+                    state.write_text(&messages::finding_lines(finding, style));
                 }
             }
             Event::ScriptLine { step, line } => {

@@ -72,6 +72,6 @@ fn tell_untrusted(untrusted: &[UntrustedFile], settings: &Settings, out: &Out) {
         } = file;
         let message = format!("{path} ({option}) is not to be trusted: {because}");
         let style = &settings.error_style;
-        out.print_message(&render::report::error_lines(&message, Some(hint), style));
+        out.print_message(&render::messages::error_lines(&message, Some(hint), style));
     }
 }

@@ -77,7 +77,7 @@ fn list_several(engine: &Engine, settings: &Settings, out: &Out) -> Result<u8> {
                     false => error.message.clone(),
                 };
                 let (hint, style) = (error.hint.as_deref(), &settings.error_style);
-                out.print_message(&render::report::warning_lines(&message, hint, style));
+                out.print_message(&render::messages::warning_lines(&message, hint, style));
                 fault = Some(error);
             }
         }
@@ -107,7 +107,7 @@ fn show_listing(of: Option<&DestinationName>, listing: &Listing, settings: &Sett
     let (list, style) = (&listing.list, &settings.style);
     out.print_data(&render::list::snapshot_list(of, list, style));
     for finding in &listing.refusals {
-        out.print_unless_quiet(&render::report::finding_lines(
+        out.print_unless_quiet(&render::messages::finding_lines(
             finding,
             &settings.error_style,
         ));

@@ -95,7 +95,7 @@ fn show_not_begun_after(
         }
         let named = name.map(|name| finding.clone().named(name));
         let finding = named.as_ref().unwrap_or(finding);
-        out.print_message(&render::report::finding_lines(
+        out.print_message(&render::messages::finding_lines(
             finding,
             &settings.error_style,
         ));
@@ -188,7 +188,7 @@ pub(crate) fn show_foretold(
 
 /// Shows what would be done, in a line for each thing, and that nothing was.
 pub(crate) fn show_dry_run(lines: &[String], out: &Out) {
-    let lines = lines.iter().map(|line| render::report::done_lines(line));
+    let lines = lines.iter().map(|line| render::messages::done_lines(line));
     let end = ["Nothing was changed (--dry-run).".to_owned()];
     out.print_data(&lines.chain(end).collect::<String>());
 }
@@ -250,8 +250,8 @@ pub(crate) fn show_steps(
 fn show_end(outcome: &Outcome, said: &str, settings: &Settings, out: &Out) {
     let style = &settings.error_style;
     if outcome.status != Status::Succeeded {
-        out.print_message(&render::report::failure_lines(outcome, style));
+        out.print_message(&render::messages::failure_lines(outcome, style));
     } else if !said.is_empty() {
-        out.print_unless_quiet(&render::report::done_lines(said));
+        out.print_unless_quiet(&render::messages::done_lines(said));
     }
 }

@@ -287,7 +287,7 @@ impl Steps<'_> {
         });
         if !self.settings.json && !self.settings.quiet {
             let style = &self.settings.error_style;
-            let text = render::report::warning_lines(message, hint, style);
+            let text = render::messages::warning_lines(message, hint, style);
             self.out.print_message(&text);
         }
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use backup::engine::UserViewChange;
 
 use crate::{
-    cli::View, commands::outcome, exit, out::Out, render::report::done_lines, settings::Settings,
+    cli::View, commands::outcome, exit, out::Out, render::messages::done_lines, settings::Settings,
 };
 
 /// Makes the view that the configuration asks for, or takes it away; says which.

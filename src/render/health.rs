@@ -9,9 +9,8 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, messages,
     page::{Page, unbroken},
-    report,
     several::alike,
 };
 use crate::style::Style;
@@ -53,7 +52,7 @@ pub(crate) fn health_page(
         page.blank();
         page.line(0, &style.bold("all of them"));
         for told in &of_all {
-            page.raw(&report::finding_lines(told, style));
+            page.raw(&messages::finding_lines(told, style));
         }
     }
     format!("{}\n", page.into_string().trim_end())
@@ -115,7 +114,7 @@ fn add_measured(page: &mut Page, health: &Health, of_all: &[Finding], style: &St
     }
     page.blank();
     for told in health.findings.iter().filter(|one| !of_all.contains(one)) {
-        page.raw(&report::finding_lines(told, style));
+        page.raw(&messages::finding_lines(told, style));
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod adopt;
 pub(crate) mod amount;
 pub(crate) mod check;
+mod days;
 mod deletion;
 pub(crate) mod diff;
 pub(crate) mod drill;
@@ -14,6 +15,7 @@ pub(crate) mod health;
 pub(crate) mod hint;
 pub(crate) mod left_out;
 pub(crate) mod list;
+pub(crate) mod messages;
 mod moved;
 pub(crate) mod notified;
 pub(crate) mod page;

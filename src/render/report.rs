@@ -1,4 +1,4 @@
-//! What a run came to, and findings and errors, as people read them.
+//! What a run came to, as people read it.
 //!
 //! Owns the wording of ends: which step ended how, what is not in the snapshot, what to do. It must
 //! not judge: the result is the report's.
@@ -19,6 +19,7 @@ use super::{
     deletion::{describe_deletion, describe_group},
     hint,
     left_out::describe_left_out,
+    messages,
     page::{self, Page},
     problems, several,
 };
@@ -153,82 +154,17 @@ pub(crate) fn report_page(
     let grave = |finding: &&Finding| finding.severity > Severity::Note && !telling.is_told(finding);
     page.blank();
     for told in report.findings.iter().filter(grave) {
-        page.raw(&finding_lines(told, style));
+        page.raw(&messages::finding_lines(told, style));
     }
     for (name, chain) in &report.destinations {
         for told in chain.findings.iter().filter(grave) {
-            page.raw(&finding_lines(&told.clone().named(name), style));
+            page.raw(&messages::finding_lines(&told.clone().named(name), style));
         }
     }
     page.blank();
     several::add_ends(&mut page, report, style);
     page.line(0, &describe_end(report, style));
     for hint in collect_hints(report) {
-        hint::add(&mut page, 2, hint);
-    }
-    page.into_string()
-}
-
-/// A finding with its hint.
-pub(crate) fn finding_lines(finding: &Finding, style: &Style) -> String {
-    let word = match finding.severity {
-        Severity::Note => style.dim("note:"),
-        Severity::Warning => style.yellow("warning:"),
-        Severity::Deferral => style.yellow("deferred:"),
-        Severity::Refusal => style.bold(style.red("refused:")),
-        Severity::Error => style.bold(style.red("error:")),
-    };
-    lines_with_hint(&word, &finding.message, finding.hint.as_deref())
-}
-
-/// An error with what to do about it.
-pub(crate) fn error_lines(message: &str, hint: Option<&str>, style: &Style) -> String {
-    lines_with_hint(&style.bold(style.red("error:")), message, hint)
-}
-
-/// A warning with its hint.
-pub(crate) fn warning_lines(message: &str, hint: Option<&str>, style: &Style) -> String {
-    lines_with_hint(&style.bold(style.yellow("warning:")), message, hint)
-}
-
-fn lines_with_hint(word: &str, message: &str, hint: Option<&str>) -> String {
-    let mut page = Page::default();
-    page.line(0, &format!("{word} {}", hint::pasted(&printable(message))));
-    if let Some(hint) = hint {
-        hint::add(&mut page, 2, hint);
-    }
-    page.into_string()
-}
-
-/// Begins what a step says besides what it did, in its message.
-const BESIDES: &str = "\nnote: ";
-
-/// What a step says that did what it was to, with its notes.
-pub(crate) fn done_lines(message: &str) -> String {
-    let mut page = Page::default();
-    let mut parts = message.split(BESIDES);
-    page.line(0, &printable(parts.next().unwrap_or_default()));
-    for note in parts {
-        page.line(0, &format!("note: {}", printable(note)));
-    }
-    page.into_string()
-}
-
-/// What a step says that did not do all that it was to: what went wrong, and what to do about it.
-pub(crate) fn failure_lines(outcome: &Outcome, style: &Style) -> String {
-    let mut page = Page::default();
-    let mut parts = outcome.message.split(BESIDES);
-    let message = printable(parts.next().unwrap_or_default());
-    let error = style.bold(style.red("error:"));
-    page.line(0, &format!("{error} {}", hint::pasted(&message)));
-    for problem in &outcome.problems {
-        let path = page::readable_path(&problem.path);
-        page.line(2, &format!("{path}: {}", printable(&problem.message)));
-    }
-    for note in parts {
-        page.line(2, &format!("note: {}", printable(note)));
-    }
-    if let Some(hint) = &outcome.hint {
         hint::add(&mut page, 2, hint);
     }
     page.into_string()

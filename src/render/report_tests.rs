@@ -1,4 +1,4 @@
-//! How reports, findings and errors look.
+//! How reports look.
 
 use chrono::{DateTime, FixedOffset};
 use schema::{
@@ -219,23 +219,6 @@ fn each_result_has_its_ending() {
         let unwrapped = text.replace("\n  ", " ");
         assert!(unwrapped.ends_with(ends), "{text}");
     }
-}
-
-#[test]
-fn errors_and_findings_end_with_what_to_do() {
-    assert_eq!(
-        error_lines(
-            "destination not mounted: /mnt/backup",
-            Some("mount it"),
-            &Style::PLAIN
-        ),
-        "error: destination not mounted: /mnt/backup\n  hint: mount it\n"
-    );
-    let refusal = Finding::new(Severity::Refusal, "x", "a\x1b[31mb");
-    assert_eq!(
-        finding_lines(&refusal, &Style::PLAIN),
-        "refused: a\\033[31mb\n"
-    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use schema::{
     plan::{Part, copies_away},
 };
 
-use super::{page::Page, plan, report};
+use super::{messages, page::Page, plan, report};
 use crate::style::Style;
 
 /// A plan for several destinations: what holds the run together, and the plan for each.
@@ -43,7 +43,7 @@ pub(crate) fn plan_page(
         page.blank();
         page.line(0, &style.bold("all of them"));
         for told in &of_all {
-            page.raw(&report::finding_lines(told, style));
+            page.raw(&messages::finding_lines(told, style));
         }
     }
     page.blank();

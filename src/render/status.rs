@@ -5,11 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use planner::{
-    copies::copies_lines,
-    findings::code,
-    status::{Day, DayMark},
-};
+use planner::{copies::copies_lines, findings::code, status::Day};
 use schema::{
     Finding, RunResult, Severity, SnapshotId, Tier,
     config::DestinationName,
@@ -18,11 +14,12 @@ use schema::{
 };
 
 use super::{
-    amount, hint,
+    amount,
+    days::describe_days,
+    hint, messages,
     page::{Page, first_few, readable_path, unbroken},
-    report,
 };
-use crate::style::{Drawing, Style, printable};
+use crate::style::{Style, printable};
 
 /// Columns of the labels.
 const LABEL: usize = 14;
@@ -51,11 +48,17 @@ pub(crate) fn status_page(
         (true, false) => add_unusual(&mut facts, status),
         (false, _) => add_machine(&mut facts, status, is_whole),
     }
-    let days_of = |name: Option<&DestinationName>| days.get(&name.cloned()).map(Vec::as_slice);
-    add_days(&mut facts, days_of(None));
+    let add_days = |facts: &mut Facts<'_>, of: Option<&DestinationName>| {
+        let days = days.get(&of.cloned());
+        if let Some(text) = days.and_then(|days| describe_days(days, style)) {
+            let label = style.dim("Last days");
+            facts.page.entry(0, &label, LABEL, &text);
+        }
+    };
+    add_days(&mut facts, None);
     for (name, one) in &status.destinations {
         add_one(&mut facts, (name, one), status, is_whole);
-        add_days(&mut facts, days_of(Some(name)));
+        add_days(&mut facts, Some(name));
     }
     let Facts { mut page, .. } = facts;
     page.blank();
@@ -65,51 +68,10 @@ pub(crate) fn status_page(
         if told.hint == status.remedy {
             told.hint = None;
         }
-        page.raw(&report::finding_lines(&told, style));
+        page.raw(&messages::finding_lines(&told, style));
     }
     let text = page.into_string();
     format!("{}\n", text.trim_end())
-}
-
-/// A mark for each of the last days, and what the marks mean.
-fn add_days(facts: &mut Facts<'_>, days: Option<&[Day]>) {
-    let style = facts.style;
-    let (Some(days), true) = (days, style.drawing != Drawing::Nothing) else {
-        return;
-    };
-    let Some(first) = days.first() else {
-        return;
-    };
-    let marks: String = days.iter().map(|day| mark(day.mark, style)).collect();
-    let mut met = [
-        (DayMark::Ok, "ok"),
-        (DayMark::Warning, "warning"),
-        (DayMark::Failed, "failed"),
-        (DayMark::None, "none"),
-    ]
-    .to_vec();
-    met.retain(|(one, _)| days.iter().any(|day| day.mark == *one));
-    let legend: Vec<String> = met
-        .iter()
-        .map(|(one, word)| unbroken(&format!("{} {word}", mark(*one, style))))
-        .collect();
-    let text = format!(
-        "{marks} from {} to today: {}",
-        first.date,
-        legend.join(", ")
-    );
-    facts.page.entry(0, &style.dim("Last days"), LABEL, &text);
-}
-
-/// The mark of a day; letters are as plain without colour.
-fn mark(mark: DayMark, style: &Style) -> String {
-    let signs = style.draws();
-    match mark {
-        DayMark::Ok => style.green(if signs { "✓" } else { "o" }),
-        DayMark::Warning => style.yellow(if signs { "!" } else { "w" }),
-        DayMark::Failed => style.red(if signs { "✗" } else { "F" }),
-        DayMark::None => style.dim(if signs { "·" } else { "-" }),
-    }
 }
 
 /// What is of the machine and its runs, where there are several destinations.
@@ -159,7 +121,7 @@ fn add_one(
     let unsaid = one.findings.iter();
     let unsaid = unsaid.filter(|told| !is_said(one, told) && !is_absence(told));
     for told in unsaid {
-        facts.page.raw(&report::finding_lines(told, style));
+        facts.page.raw(&messages::finding_lines(told, style));
     }
 }
 

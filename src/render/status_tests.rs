@@ -3,7 +3,7 @@
 use chrono::{DateTime, FixedOffset};
 use planner::{
     standing::Known,
-    status::{StatusFacts, build_status},
+    status::{DayMark, StatusFacts, build_status},
 };
 use schema::{
     Config, Finding, Report, RunResult, Severity,
@@ -20,7 +20,7 @@ use crate::{
         list::tests::{destination, few, snapshot},
         page::assert_fits,
     },
-    style::Style,
+    style::{Drawing, Style},
 };
 
 fn now() -> DateTime<FixedOffset> {

@@ -244,7 +244,7 @@ impl<'a> Person<'a> {
 
     pub(super) fn complain(&self, message: &str, hint: Option<&str>) {
         let style = &self.settings.error_style;
-        self.tell(&render::report::warning_lines(message, hint, style));
+        self.tell(&render::messages::warning_lines(message, hint, style));
     }
 
     pub(super) fn ask(&self, question: &str) -> Result<String> {

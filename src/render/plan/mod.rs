@@ -17,10 +17,10 @@ use schema::{
 };
 
 use super::{
-    amount,
+    amount, messages,
     page::{Page, configured_path, unbroken},
     picture::bar,
-    report, several,
+    several,
 };
 use crate::style::{Style, printable};
 
@@ -145,7 +145,7 @@ pub(super) fn add_findings(page: &mut Page, findings: &[Finding], style: &Style)
         let of_it = |finding: &&Finding| finding.severity == severity;
         page.blank();
         for told in findings.iter().filter(of_it) {
-            page.raw(&report::finding_lines(told, style));
+            page.raw(&messages::finding_lines(told, style));
         }
     }
 }
