@@ -24,9 +24,10 @@ pub struct Conclusion {
     pub findings: Vec<Finding>,
 }
 
-/// Concludes from how things stand and from a health check, where there was one.
+/// Concludes from how things stand, from a health check, where there was one, and from whether all could be looked
+/// at: nothing is well as long as it could not.
 #[must_use]
-pub fn conclude(status: &BackupStatus, health: Option<&Health>) -> Conclusion {
+pub fn conclude(status: &BackupStatus, health: Option<&Health>, saw_all: bool) -> Conclusion {
     let findings = all_findings(status, health);
     let by_status = match status.verdict {
         StatusVerdict::Ok => HealthVerdict::Ok,
@@ -40,7 +41,10 @@ pub fn conclude(status: &BackupStatus, health: Option<&Health>) -> Conclusion {
         None => (status.summary.clone(), status.remedy.clone()),
     };
     Conclusion {
-        verdict: by_status.max(by_health),
+        verdict: match by_status.max(by_health) {
+            HealthVerdict::Ok if !saw_all => HealthVerdict::Warning,
+            verdict => verdict,
+        },
         summary,
         remedy,
         findings,
@@ -140,15 +144,22 @@ mod tests {
         let worse = conclude(
             &status("ok", std::slice::from_ref(&note)),
             Some(&health("error", std::slice::from_ref(&full))),
+            true,
         );
         assert_eq!(worse.verdict, HealthVerdict::Error);
         assert_eq!(worse.summary, "the disk is full");
         assert_eq!(worse.remedy.as_deref(), Some("a larger one"));
         assert_eq!(worse.findings, [full, note]);
-        let well = conclude(&status("ok", &[]), Some(&health("ok", &[])));
+        let well = conclude(&status("ok", &[]), Some(&health("ok", &[])), true);
         assert_eq!(well.verdict, HealthVerdict::Ok);
         assert_eq!(well.summary, "last backup 5 hours ago");
-        let none = conclude(&status("no-backup", &[]), Some(&health("warning", &[])));
+        let dim = conclude(&status("ok", &[]), Some(&health("ok", &[])), false);
+        assert_eq!(dim.verdict, HealthVerdict::Warning);
+        let none = conclude(
+            &status("no-backup", &[]),
+            Some(&health("warning", &[])),
+            false,
+        );
         assert_eq!(none.verdict, HealthVerdict::Error);
     }
 
@@ -162,6 +173,7 @@ mod tests {
         let told = conclude(
             &status("warning", &[refused]),
             Some(&health("error", &[full])),
+            true,
         );
         assert_eq!(told.findings.len(), 1);
         assert_eq!(told.findings[0].severity, Severity::Error);

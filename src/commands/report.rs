@@ -13,6 +13,7 @@ use crate::{
     cli::Report,
     exit::{self, invalid_input},
     out::Out,
+    render::hint,
     settings::Settings,
     when::parse_time,
 };
@@ -37,7 +38,9 @@ pub(crate) fn report_backups(arguments: &Report, settings: &Settings, out: &Out)
             out.print_line_unless_quiet(&format!("written to {}", shown(path)));
         }
     } else if !settings.json {
-        out.print_data(&report::plain_text(&report));
+        let text = report::plain_text(&report);
+        let lines: Vec<_> = text.lines().map(hint::pasted).collect();
+        out.print_data(&lines.join("\n"));
     }
     Ok(exit_code(&report))
 }

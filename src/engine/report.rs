@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use executor::{
-    ErrorKind, error::Result, event::Silent, history::tally_folders, state_dir::StateDir,
+    Error, ErrorKind, error::Result, event::Silent, history::tally_folders, state_dir::StateDir,
     store::Store,
 };
 use planner::{folders::report_folders, period::conclude, retention::outlook::foretell_stays};
@@ -49,14 +49,7 @@ impl Engine {
             quick: true,
             dry_run: true,
         };
-        let health = match self.check_health(request, &Silent) {
-            Ok(health) => Some(health),
-            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                not_told.push(error.message);
-                None
-            }
-        };
+        let health = self.unless_told(self.check_health(request, &Silent), &mut not_told)?;
         let named = self.named();
         let base = (self.has_base() || named.is_empty()).then_some(None);
         let mut destinations = Vec::new();
@@ -71,7 +64,7 @@ impl Engine {
             let own = own.unwrap_or(&status);
             destinations.push(view.report_destination(name, own, since, &mut not_told)?);
         }
-        let conclusion = conclude(&status, health.as_ref());
+        let conclusion = conclude(&status, health.as_ref(), not_told.is_empty());
         let context = now - CONTEXT;
         let shown_from = first_known(&destinations);
         let shown_from = shown_from.map_or(since.max(context), |first| {
@@ -109,24 +102,13 @@ impl Engine {
             None => Vec::new(),
         };
         reports.reverse();
-        let held = match self.held_snapshots() {
-            Err(error) if error.kind == ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                not_told.push(self.error_in_own_words(error).message);
-                None
-            }
-            Ok(held) => held,
-        };
+        let held = self.unless_told(self.held_snapshots(), not_told)?.flatten();
         let found = held.as_ref().map(|held| &held.destination);
-        let folders = match held.as_ref().map(|held| held.report_folders(self, since)) {
-            Some(Err(error)) if error.kind == ErrorKind::Interrupted => return Err(error),
-            Some(Err(error)) => {
-                not_told.push(self.error_in_own_words(error).message);
-                None
-            }
-            Some(Ok(folders)) => folders,
+        let folders = match &held {
+            Some(held) => self.unless_told(held.report_folders(self, since), not_told)?,
             None => None,
         };
+        let folders = folders.flatten();
         let destination_id = found.and_then(|found| Some(found.record.as_ref()?.id.clone()));
         let room = state.as_ref().zip(destination_id);
         let room = room.map(|(state, id)| state.free_space(&id)).transpose()?;
@@ -172,6 +154,22 @@ impl Engine {
                 newest: status.cloud.clone(),
             }),
         })
+    }
+
+    /// What was found; none where it could not be looked at, which is told with what to do about it.
+    fn unless_told<T>(&self, found: Result<T>, not_told: &mut Vec<String>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let Error { message, hint, .. } = self.error_in_own_words(error);
+                not_told.push(match hint {
+                    Some(hint) => format!("{message}; {hint}"),
+                    None => message,
+                });
+                Ok(None)
+            }
+        }
     }
 
     /// The snapshots of the destination, of a remote as far as they are known; none where it is away, or has

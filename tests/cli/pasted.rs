@@ -234,3 +234,11 @@ fn the_program_is_named_as_it_was_called() {
     assert_eq!(begins("./bin/backup-status", false, &[]), real);
     assert_eq!(begins("backup-status", true, &[]), "backup");
 }
+
+#[test]
+fn a_report_in_a_terminal_says_what_to_do_as_it_is_typed() {
+    let lab = odd_lab();
+    let told = said(&lab, &["report"], 0);
+    paste(&lab, &command_with(&told, " now")).expect(0);
+    said(&lab, &["report"], 0).says("all is well");
+}

@@ -212,6 +212,22 @@ fn as_text_it_says_the_same_in_short() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_told_with_what_to_do_and_nothing_is_well() {
+    let lab = week();
+    let id = id_of(&night(12));
+    let segment = format!(".backup/snapshots/{id}/manifest/manifest.000001.zst");
+    fs::write(lab.stored(&segment), "damaged").unwrap();
+    let told = lab.at(NOON, &["report", "--json"]).expect(3).json();
+    assert_eq!(told["verdict"], "warning");
+    let gap = told["not_told"][0].as_str().unwrap();
+    assert!(
+        gap.contains("was sealed") && gap.contains(&format!("`backup verify {id} --repair`")),
+        "{gap}"
+    );
+    assert_eq!(told["destinations"][0]["folders"], json!(null));
+}
+
+#[test]
 fn before_the_first_backup_and_while_the_drive_is_away_it_says_so() {
     let mut lab = Lab::new();
     let none = report(&lab, &[]);

@@ -54,7 +54,7 @@ pub struct PeriodReport {
     /// What a health check says that reads no stored data; none where this user may not make one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
-    /// What could not be looked at, each in a sentence.
+    /// What could not be looked at, each in a sentence with what to do about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_told: Vec<String>,
     /// Each destination by itself.
