@@ -296,7 +296,7 @@ pub fn default_config(program: &str) -> Option<AbsolutePath> {
 }
 
 /// The configuration, which nobody else may be able to read or change.
-fn read_original(path: &AbsolutePath) -> Result<(SecretFile, String)> {
+pub(super) fn read_original(path: &AbsolutePath) -> Result<(SecretFile, String)> {
     let mut file = open_config(path)?;
     let mut bytes = Vec::new();
     let limit = LONGEST_SECRET;

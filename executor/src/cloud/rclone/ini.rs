@@ -45,6 +45,12 @@ pub(super) fn values(text: &str) -> Vec<Value<'_>> {
     found
 }
 
+/// Whether it says of what type a remote is; never of an encrypted configuration.
+pub(super) fn describes(text: &str, remote: &str) -> bool {
+    let mut values = values(text).into_iter();
+    values.any(|value| value.section == remote && value.key == "type")
+}
+
 /// Whether rclone writes this value by itself: tokens, and what Proton Drive keeps of a session.
 pub(super) fn changes_by_itself(key: &str) -> bool {
     const OTHERS: [&str; 5] = [
@@ -168,6 +174,7 @@ mod tests {
         );
         let encrypted = "# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nabc=\n";
         assert!(is_encrypted(encrypted) && values(encrypted).is_empty());
+        assert!(describes(TEXT, "b") && !describes(TEXT, "c") && !describes(encrypted, "b"));
         assert!(!is_encrypted(TEXT));
     }
 

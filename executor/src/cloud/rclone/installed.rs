@@ -4,6 +4,7 @@ use std::{process::Command, time::Duration};
 
 use schema::{cloud::RcloneFound, config::AbsolutePath};
 
+use super::{credentials::read_original, ini};
 use crate::{
     error::{Error, ErrorKind, Result},
     process::{Limits, ask_version, capture_output},
@@ -94,6 +95,11 @@ pub fn has_remote(program: &str, config: Option<&AbsolutePath>, remote: &str) ->
         })
         .collect();
     if std::env::var_os(format!("RCLONE_CONFIG_{variable}_TYPE")).is_some() {
+        return Some(true);
+    }
+    // To ask rclone takes longer than all else that is looked at before a run.
+    let read = config.and_then(|file| read_original(file).ok());
+    if read.is_some_and(|(_, text)| ini::describes(&text, name)) {
         return Some(true);
     }
     let remotes = list_remotes(program, config)?;
