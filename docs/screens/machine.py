@@ -39,6 +39,10 @@ printf '%s\n' root:x:0: ann:x:1000: >/etc/group
 mkdir -p /mnt/backup /usr/local/bin /home/ann /run/tmp
 mount -o noatime "$disk" /mnt/backup
 losetup --detach "$disk"
+# All that is needed of the work folder is open by now.
+in_what=$(findmnt --noheadings --output TARGET --target "$work")
+exec 3<&-
+[ "$in_what" = / ] || umount --lazy "$in_what"
 # A systemd that does all that it is told to; a real one is in tests/systemd.
 mkdir -p /run/systemd/system
 printf '#!/bin/sh\nexit 0\n' >/usr/local/bin/systemctl
