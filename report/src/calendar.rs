@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike as _, Days, NaiveDate};
+use chrono::{DateTime, Datelike as _, Days, FixedOffset, NaiveDate};
 use maud::{Markup, html};
 use schema::{
     RunResult,
@@ -12,7 +12,7 @@ use schema::{
 
 use crate::{
     page::{self, cell, folded_table},
-    words::{backups, bytes, moment, plural, safe},
+    words::{backups, bytes, day, moment, plural, safe},
 };
 
 /// A square, and the distance from one to the next.
@@ -119,14 +119,16 @@ pub(crate) fn card(report: &PeriodReport, destination: &ReportedDestination) -> 
     }));
     let copies = destination.runs.iter();
     let copies = by_day(copies.filter_map(|run| Some((run, Day::of_copy(run.cloud?)))));
+    let from = first_day(report, destination);
     let lead = html! {
         "A square is a day; those of this report stand on a band. A day is good if any of its runs was."
+        @if from.date_naive() > report.since.date_naive() { " No run before " (day(from)) " is remembered." }
     };
     let body = html! {
-        (grid(report, &days, "Runs by day"))
+        (grid(report, from, &days, "Runs by day"))
         @if !copies.is_empty() {
             h4 { "Copies in the cloud" }
-            (grid(report, &copies, "Copies in the cloud by day"))
+            (grid(report, from, &copies, "Copies in the cloud by day"))
         }
         ul.legend {
             @for day in [Day::Good, Day::Incomplete, Day::Failed, Day::Waited] {
@@ -137,6 +139,13 @@ pub(crate) fn card(report: &PeriodReport, destination: &ReportedDestination) -> 
         (folded_table("runs", &["Begun", "Result", "New", "What was left undone"], &rows(report, destination)))
     };
     page::card("Runs", &lead, &body)
+}
+
+/// The first day that is shown: of those before the first run that is remembered nobody knows whether there was one.
+fn first_day(report: &PeriodReport, destination: &ReportedDestination) -> DateTime<FixedOffset> {
+    let runs = destination.runs.iter();
+    let first = runs.map(|run| run.started_at).min();
+    first.map_or(report.shown_from, |first| first.max(report.shown_from))
 }
 
 fn by_day<'a>(runs: impl Iterator<Item = (&'a ReportedRun, Day)>) -> BTreeMap<NaiveDate, OfDay> {
@@ -150,9 +159,14 @@ fn by_day<'a>(runs: impl Iterator<Item = (&'a ReportedRun, Day)>) -> BTreeMap<Na
 }
 
 /// The squares, a column for each week.
-fn grid(report: &PeriodReport, days: &BTreeMap<NaiveDate, OfDay>, told: &str) -> Markup {
+fn grid(
+    report: &PeriodReport,
+    from: DateTime<FixedOffset>,
+    days: &BTreeMap<NaiveDate, OfDay>,
+    told: &str,
+) -> Markup {
     let last = report.made_at.date_naive();
-    let first = report.shown_from.date_naive();
+    let first = from.date_naive();
     let back = u64::from(first.weekday().num_days_from_monday());
     let monday = first.checked_sub_days(Days::new(back)).unwrap_or(first);
     let weeks: Vec<NaiveDate> = monday
@@ -166,14 +180,19 @@ fn grid(report: &PeriodReport, days: &BTreeMap<NaiveDate, OfDay>, told: &str) ->
     );
     html! {
         div.weeks role="img" aria-label=(told) {
-            @for weeks in weeks.chunks(WEEKS) { (block(report, days, weeks)) }
+            @for weeks in weeks.chunks(WEEKS) { (block(report, first, days, weeks)) }
         }
     }
 }
 
 /// Some of the weeks. It shrinks with the page: it is wider than a small screen.
-fn block(report: &PeriodReport, days: &BTreeMap<NaiveDate, OfDay>, weeks: &[NaiveDate]) -> Markup {
-    let (from, to) = (report.shown_from.date_naive(), report.made_at.date_naive());
+fn block(
+    report: &PeriodReport,
+    from: NaiveDate,
+    days: &BTreeMap<NaiveDate, OfDay>,
+    weeks: &[NaiveDate],
+) -> Markup {
+    let to = report.made_at.date_naive();
     let since = report.since.date_naive();
     let wide = LEFT + STEP * u32::try_from(weeks.len()).unwrap_or(0);
     let tall = TOP + STEP * 7;

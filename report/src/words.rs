@@ -35,10 +35,10 @@ pub(crate) fn rich(text: &str) -> Markup {
     }
 }
 
-/// A sentence that begins with a capital letter, unless it begins with the name of an option.
+/// A sentence that begins with a capital letter, unless it begins with the name of an option, or of what it is of.
 pub(crate) fn sentence(text: &str) -> String {
     let first = text.split(' ').next().unwrap_or_default();
-    if first.contains('.') && !first.ends_with('.') {
+    if first.ends_with(':') || (first.contains('.') && !first.ends_with('.')) {
         return text.to_owned();
     }
     let mut letters = text.chars();
@@ -178,7 +178,9 @@ mod tests {
     #[test]
     fn amounts_are_told_with_their_sign() {
         assert_eq!(sentence("the disk is full"), "The disk is full");
-        assert_eq!(sentence("schedule.enable is on"), "schedule.enable is on");
+        for named in ["schedule.enable is on", "b2: nothing came there"] {
+            assert_eq!(sentence(named), named);
+        }
         assert_eq!(signed_bytes(2048), "+2.0 KiB");
         assert_eq!(signed_bytes(-2048), "\u{2212}2.0 KiB");
         assert_eq!(signed_bytes(0), "0 B");

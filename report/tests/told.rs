@@ -134,3 +134,14 @@ fn amounts_of_folders_are_those_of_the_report() {
     let sum: u64 = folders.largest.iter().map(|one| one.bytes).sum();
     assert_eq!(sum, folders.all.bytes);
 }
+
+#[test]
+fn a_day_of_which_no_run_is_remembered_is_not_said_to_have_had_none() {
+    let mut report = sample::well();
+    let unknown = |page: &str| page.matches(": no run<").count();
+    let before = unknown(&html_page(&report));
+    report.destinations[0].runs.drain(..71);
+    let page = html_page(&report);
+    assert!(words(&page).contains("No run before 11 Nov 2025 is remembered."));
+    assert!(unknown(&page) <= before, "{page}");
+}
