@@ -34,11 +34,10 @@ pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String, Option
                 Some(trouble) if !refused_now(status) => format!(": {trouble}"),
                 _ => String::new(),
             };
-            let remedy = first_backup(status).map(str::to_owned);
             (
                 StatusVerdict::NoBackup,
                 format!("no backup yet{more}"),
-                remedy,
+                first_backup(status),
             )
         }
         Assessment::Concern(concern) => {
@@ -54,7 +53,7 @@ pub(super) fn summarize(status: &BackupStatus) -> (StatusVerdict, String, Option
 }
 
 /// How the first backup is made, where nothing that is told by itself stands in its way.
-fn first_backup(status: &BackupStatus) -> Option<&'static str> {
+fn first_backup(status: &BackupStatus) -> Option<String> {
     if status.running || refused_now(status) {
         return None;
     }
@@ -62,18 +61,21 @@ fn first_backup(status: &BackupStatus) -> Option<&'static str> {
         .destination
         .as_ref()
         .is_some_and(|found| !found.ready);
-    Some(match is_absent {
-        true => "mount it (local.mountPoint); `backup now` then makes the first one",
-        false
-            if status
-                .last_run
-                .as_ref()
-                .is_some_and(|run| run.result == RunResult::Refused) =>
-        {
-            "`backup plan` says what is in the way and what ends it; `backup now` then makes the first one"
+    let ended = status.last_run.as_ref().map(|run| run.result);
+    // A run that failed once would fail again.
+    let mut grave = status.findings.iter();
+    let in_the_way = grave
+        .find(|one| one.severity >= Severity::Warning && one.hint.is_some())
+        .filter(|_| ended == Some(RunResult::Failed));
+    let first = match in_the_way.and_then(|one| one.hint.as_deref()) {
+        _ if is_absent => "mount it (local.mountPoint)",
+        Some(hint) => hint,
+        None if ended == Some(RunResult::Refused) => {
+            "`backup plan` says what is in the way and what ends it"
         }
-        false => "`backup now` makes the first one",
-    })
+        None => return Some("`backup now` makes the first one".to_owned()),
+    };
+    Some(format!("{first}; `backup now` then makes the first one"))
 }
 
 /// What ends a concern, in a sentence.

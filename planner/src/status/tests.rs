@@ -114,6 +114,32 @@ fn without_a_backup_the_headline_says_what_the_last_run_lacked() {
 }
 
 #[test]
+fn after_a_first_run_that_failed_what_is_known_to_be_in_the_way_goes_first() {
+    let remedy_after = |result: &str| {
+        let run = serde_json::from_value(json!({
+            "run_id": "r", "started_at": "2025-01-16T02:00:00+01:00",
+            "ended_at": "2025-01-16T02:00:01+01:00", "result": result, "good": null,
+            "undone": "x can be read by others", "copied_at": null, "not_notified": null,
+        }));
+        let runs = [run.unwrap()];
+        let unused = Finding::new(Severity::Warning, "x", "x can be read by others: not used");
+        let mut facts = facts();
+        facts.known.runs = &runs;
+        facts.findings = vec![unused.hint("`chmod 600 x`")];
+        let status = build_status(&config(&json!({"local": {"enable": true}})), facts);
+        status.remedy.unwrap()
+    };
+    assert_eq!(
+        remedy_after("failed"),
+        "`chmod 600 x`; `backup now` then makes the first one"
+    );
+    assert_eq!(
+        remedy_after("interrupted"),
+        "`backup now` makes the first one"
+    );
+}
+
+#[test]
 fn what_waits_for_a_person_is_not_tried_again() {
     let run = serde_json::from_value(json!({
         "run_id": "r", "started_at": "2025-01-16T02:00:00+01:00",
