@@ -24,6 +24,7 @@ use fuser::{
 use test_support::{Mounted, Random, run_tool};
 
 const BLOCK: u64 = 4096;
+const EMPTY: [u8; BLOCK as usize] = [0; BLOCK as usize];
 /// Attributes never change.
 const LONG: Duration = Duration::from_secs(3600);
 const DISK: INodeNo = INodeNo(2);
@@ -39,7 +40,7 @@ impl Content {
         for at in 0..file.metadata().unwrap().len() / BLOCK {
             let mut block = vec![0; BLOCK as usize];
             file.read_exact_at(&mut block, at * BLOCK).unwrap();
-            if block.iter().any(|byte| *byte != 0) {
+            if block != EMPTY {
                 all.0.insert(at, block);
             }
         }

@@ -39,7 +39,7 @@ fn some_lives_of_kills_and_failing_calls_lose_nothing() {
         return;
     }
     let words = [
-        "60", "--from", "1", "--lives", "12", "--nights", "2", "--cuts", "0",
+        "60", "--from", "10", "--lives", "12", "--nights", "2", "--cuts", "0",
     ];
     let ran = dare(&words, false).expect(0);
     assert!(ran.stdout.contains("lost: nothing"), "{ran}");
@@ -140,7 +140,7 @@ fn a_byte_that_flips_behind_its_back_is_found_with_a_seed_that_finds_it_again() 
     }
     let first = dare(
         &[
-            "60", "--from", "8", "--lives", "1", "--nights", "3", "--cuts", "0",
+            "60", "--from", "8", "--lives", "1", "--nights", "2", "--cuts", "0",
         ],
         true,
     )
@@ -162,7 +162,7 @@ fn a_byte_that_flips_behind_its_back_is_found_with_a_seed_that_finds_it_again() 
         .lines()
         .find_map(|line| line.split("again: ./dare ").nth(1));
     let again: Vec<&str> = again.unwrap().split(' ').collect();
-    assert_eq!(again, ["--seed", "8", "--nights", "3", "--cuts", "0"]);
+    assert_eq!(again, ["--seed", "8", "--nights", "2", "--cuts", "0"]);
     let second = dare(&again, true).expect(1);
     assert_eq!(lost(&first), lost(&second), "{second}");
 }
