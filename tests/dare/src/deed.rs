@@ -1,5 +1,9 @@
 //! One deed: what stands before it, its words, and what must be so when the program has said that it is done.
 
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
+
+use test_support::run_tool;
+
 use crate::{
     edits,
     ledger::Tree,
@@ -15,7 +19,11 @@ pub(crate) enum Deed {
     First,
     /// One with a deletion and a promotion.
     Backup,
+    /// One for which room has to be made.
+    Room,
     Restore,
+    /// A restore over files that are other ones.
+    Overwrite,
     Repair,
     Adopt,
     Delete,
@@ -29,8 +37,8 @@ impl Deed {
     /// What the program does meanwhile, for people.
     pub(crate) fn doing(self) -> &'static str {
         match self {
-            Self::First | Self::Backup => "writes",
-            Self::Restore => "restores",
+            Self::First | Self::Backup | Self::Room => "writes",
+            Self::Restore | Self::Overwrite => "restores",
             Self::Repair => "repairs",
             Self::Adopt => "adopts",
             Self::Delete => "deletes",
@@ -45,6 +53,18 @@ impl Deed {
 /// Nights before a deed: the fourth day of so many is a Sunday, which becomes a weekly as the fifth comes.
 const NIGHTS: usize = 4;
 
+/// Where restores go.
+pub(crate) const BACK: &str = "back/tree";
+
+/// What a person has written there.
+const OWN: [&str; 5] = ["own 0", "own 1", "own 2", "own 3", "own 4"];
+
+/// What names of things have that a restore keeps aside.
+const ASIDE: &str = ".before";
+
+/// The night of them whose snapshot the policy lets go when the fifth is there.
+const GOES: usize = 1;
+
 impl Life<'_> {
     /// Makes what stands before a deed; gives its words.
     ///
@@ -56,9 +76,14 @@ impl Life<'_> {
             Deed::First | Deed::Init => 0,
             _ => NIGHTS,
         };
-        for _ in 0..nights {
+        let film = self.world.path("src/film");
+        for night in 0..nights {
             self.tonight();
+            if deed == Deed::Room && night == GOES {
+                fs::write(&film, self.random.bytes(3 << 20)).unwrap();
+            }
             self.quiet_run(&["apply"], 0)?;
+            let _ = fs::remove_file(&film);
         }
         let source = self.world.text("src");
         let words: &[&str] = match deed {
@@ -66,9 +91,28 @@ impl Life<'_> {
                 self.tonight();
                 &["apply", "--now", &self.world.now()]
             }
-            Deed::Restore => &["restore", "latest", &source, &self.world.text("back/tree")],
+            Deed::Room => {
+                self.tonight();
+                fs::write(&film, self.random.bytes(2 << 20)).unwrap();
+                let filler = usize::try_from(self.world.free() - (1 << 20)).unwrap();
+                fs::write(self.world.path("dst/filler"), vec![1; filler]).unwrap();
+                &["apply", "--now", &self.world.now()]
+            }
+            Deed::Restore => &["restore", "latest", &source, &self.world.text(BACK)],
+            Deed::Overwrite => {
+                self.put_something_in_the_way();
+                &[
+                    "restore",
+                    "latest",
+                    &source,
+                    &self.world.text(BACK),
+                    "--overwrite",
+                ]
+            }
             Deed::Repair => {
-                self.damage_something()?;
+                if !self.damage_something()? {
+                    return Err(Trouble::Wrong("there is nothing to heal".to_owned()));
+                }
                 &["verify", "--all", "--repair"]
             }
             Deed::Adopt => {
@@ -134,8 +178,9 @@ impl Life<'_> {
         };
         let there = self.ledger.there(&self.world)?;
         match deed {
-            Deed::First | Deed::Backup => self.newest_is_the_source(),
+            Deed::First | Deed::Backup | Deed::Room => self.newest_is_the_source(),
             Deed::Restore => self.restored(what),
+            Deed::Overwrite => self.restored(what).and_then(|()| self.spares(deed, what)),
             Deed::Adopt => {
                 let mut others = self.ledger.others.keys();
                 lost(others.any(|id| !there.contains(id)), "not adopted")
@@ -148,9 +193,49 @@ impl Life<'_> {
         }
     }
 
+    /// Where a restore goes stand the source's files, some of them with what a person has written meanwhile.
+    fn put_something_in_the_way(&self) {
+        let back = self.world.path(BACK);
+        let source = self.world.source();
+        run_tool(
+            "cp",
+            [
+                "-a".as_ref(),
+                "-T".as_ref(),
+                source.as_os_str(),
+                back.as_os_str(),
+            ],
+        );
+        let single = |path: &PathBuf| fs::metadata(path).is_ok_and(|of| of.nlink() == 1);
+        let files = edits::files(&back).into_iter().filter(single).step_by(5);
+        for (path, text) in files.zip(OWN) {
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    /// What stood in the way of a deed is there, under whatever name.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub(crate) fn spares(&self, deed: Deed, what: &str) -> Outcome {
+        if deed != Deed::Overwrite {
+            return Ok(());
+        }
+        let files = edits::files(&self.world.path(BACK)).into_iter();
+        let there: Vec<Vec<u8>> = files.filter_map(|path| fs::read(path).ok()).collect();
+        let is_gone = |text: &&&str| !there.iter().any(|content| content == text.as_bytes());
+        match OWN.iter().find(is_gone) {
+            None => Ok(()),
+            Some(text) => Err(Trouble::Lost(format!(
+                "{text}, which was in the way: {what}"
+            ))),
+        }
+    }
+
     fn restored(&self, what: &str) -> Outcome {
         let (mut is, mut was) = (
-            Tree::of(&self.world.path("back/tree")),
+            Tree::of(&self.world.path(BACK)).without(ASIDE),
             Tree::of(&self.world.source()),
         );
         if what.contains("keeps its own time") {
@@ -168,7 +253,7 @@ impl Life<'_> {
     ///
     /// If they do not.
     pub(crate) fn goes_on(&mut self, deed: Deed, words: &[&str], what: &str) -> Outcome {
-        if deed != Deed::First && deed != Deed::Backup {
+        if ![Deed::First, Deed::Backup, Deed::Room].contains(&deed) {
             let mut ran = self.strike("goes on", words, Fate::Spared)?.ran;
             if deed == Deed::Restore && ran.all().contains("--overwrite") {
                 // What a failure left with other times or modes is replaced by nothing but that.
@@ -182,7 +267,8 @@ impl Life<'_> {
                 self.ledger.accept_all();
             }
             // What was adopted before it was struck is not there to be adopted once more.
-            if ran.code == 0 || [Deed::Restore, Deed::Delete].contains(&deed) {
+            let ends = [Deed::Restore, Deed::Overwrite, Deed::Delete].contains(&deed);
+            if ran.code == 0 || ends {
                 self.keeps_promise(deed, &format!("{what}: {}", ran.all()))?;
             }
         }

@@ -10,9 +10,10 @@ use std::{
 use test_support::run_tool;
 
 use crate::{
+    deed::BACK,
     edits,
     ledger::{Damage, Tree, published},
-    life::{Life, clear},
+    life::{Life, clear, hints},
     news::News,
     tracer::Fate,
     trouble::{Outcome, Trouble},
@@ -25,8 +26,8 @@ impl Life<'_> {
         if !self.ledger.is_whole(&id) {
             return Ok(());
         }
-        let (from, to) = (self.world.text("src"), self.world.text("back/tree"));
-        let target = self.world.path("back/tree");
+        let (from, to) = (self.world.text("src"), self.world.text(BACK));
+        let target = self.world.path(BACK);
         clear(&target);
         let words = ["restore", id.as_str(), &from, &to];
         let ran = self.killed_then_done("restores", &words)?;
@@ -132,7 +133,7 @@ impl Life<'_> {
     /// What people type that they did not mean: refused, and nothing is another than before.
     pub(crate) fn mistake(&mut self) -> Outcome {
         let all = self.ledger.there(&self.world)?;
-        let newest = all.last().cloned().unwrap_or_default();
+        let newest = self.ledger.newest_good().cloned().unwrap_or_default();
         let (src, dst) = (self.world.text("src"), self.world.text("dst/host"));
         let mistakes: [&[&str]; 9] = [
             &["delete", &newest, "--yes"],
@@ -149,7 +150,7 @@ impl Life<'_> {
         let source = Tree::of(&self.world.source());
         let ran = self.strike("is called wrongly", words, Fate::Spared)?.ran;
         self.tell(News::Did("wrong commands"));
-        if ran.code == 0 || !ran.all().contains("hint") && ran.code != 2 {
+        if ran.code == 0 || !hints(&ran) && ran.code != 2 {
             return Err(Trouble::Wrong(format!(
                 "`{}` is taken: {}",
                 words.join(" "),
@@ -226,11 +227,24 @@ impl Life<'_> {
         let Some(one) = healable.get(self.random.index_below(healable.len())) else {
             return Ok(false);
         };
-        if File::options().write(true).open(one).is_err() {
-            // A subvolume that is closed.
+        // A subvolume that is closed, which only root opens.
+        let closed = File::options().write(true).open(one).is_err();
+        if closed && !nix::unistd::geteuid().is_root() {
             return Ok(false);
         }
+        let tree = self
+            .world
+            .host()
+            .join(&published(&self.world.host())?[newest]);
+        let close = |is_closed: &str| {
+            if closed {
+                let tree = tree.to_str().unwrap();
+                run_tool("btrfs", ["property", "set", "-ts", tree, "ro", is_closed]);
+            }
+        };
+        close("false");
         edits::flip_unseen(one);
+        close("true");
         let inode = |path: &Path| fs::metadata(path).map(|of| of.ino()).ok();
         let mut paths = BTreeSet::new();
         for place in published(&self.world.host())?.into_values() {

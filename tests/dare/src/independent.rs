@@ -114,6 +114,13 @@ impl Sums {
         self.0.push(line);
     }
 
+    /// The same without what has this in its name.
+    pub(crate) fn without(mut self, part: &str) -> Self {
+        self.0
+            .retain(|line| !String::from_utf8_lossy(line).contains(part));
+        self
+    }
+
     /// How many files that are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use test_support::{must_be_kept, read_json};
 
@@ -46,6 +47,13 @@ impl Tree {
         }
     }
 
+    /// The same without what has this in its name.
+    pub(crate) fn without(mut self, part: &str) -> Self {
+        self.listing.retain(|line| !line.contains(part));
+        self.sums = self.sums.without(part);
+        self
+    }
+
     /// What differs first.
     pub(crate) fn difference(&self, is: &Self) -> Option<String> {
         difference(&self.listing, &is.listing).or_else(|| {
@@ -63,6 +71,7 @@ struct Seen {
     /// Record and manifest.
     records: Sums,
     day: NaiveDate,
+    started: DateTime<Utc>,
     /// Whether nothing is missing in it.
     complete: bool,
     /// Whether it takes a place in retention: it is complete, and no person has to look at it.
@@ -120,10 +129,8 @@ impl Ledger {
             // A repair puts the times of folders back when it has put files into them.
             let heals = self.damage.is_some();
             let differs = differs.filter(|_| !heals).or_else(|| {
-                difference(
-                    &without_times(&seen.tree.listing),
-                    &without_times(&listing(&tree)),
-                )
+                let known = |listing: &Listing| without_times(&self.without_healed(listing));
+                difference(&known(&seen.tree.listing), &known(&listing(&tree)))
             });
             if let Some(differs) = differs {
                 return Err(Trouble::Lost(format!("{at}: {differs}")));
@@ -150,6 +157,19 @@ impl Ledger {
         // What the policy let go stands for no day any more, also if a person lets go of what took its place.
         self.seen.retain(|id, _| found.contains_key(id));
         Ok(compared)
+    }
+
+    /// The same without files whose content is healed, and of which the run has told that not all could be: until the
+    /// same command ends well.
+    fn without_healed(&self, listing: &Listing) -> Listing {
+        let damage = self.damage.iter().filter(|_| self.may_lack);
+        let starts: Vec<String> = damage
+            .flat_map(|damage| &damage.paths)
+            .map(|path| format!("{} ", path.as_os_str().as_bytes().escape_ascii()))
+            .collect();
+        let is_healed = |line: &&String| starts.iter().any(|start| line.starts_with(start));
+        let others = listing.iter().filter(|line| !is_healed(line));
+        others.cloned().collect()
     }
 
     /// Paths in a snapshot at which what was damaged is not healed yet.
@@ -215,6 +235,8 @@ impl Ledger {
         }
         let day = record["day"].as_str().and_then(|day| day.parse().ok());
         let day = day.ok_or_else(|| Trouble::Wrong(format!("{at} has no day")))?;
+        let started = record["started_at"].as_str().and_then(|at| at.parse().ok());
+        let started = started.ok_or_else(|| Trouble::Wrong(format!("{at} has no time")))?;
         let counts = complete && is_empty("suspect") && !world.is_ahead(day);
         let names = walkdir::WalkDir::new(&records).sort_by_file_name();
         let names = names
@@ -229,6 +251,7 @@ impl Ledger {
             tree: stored,
             records: Sums::of_files(&records, names),
             day,
+            started,
             complete,
             counts,
         };
@@ -248,10 +271,15 @@ impl Ledger {
             return Ok(());
         }
         let let_go = &self.let_go;
-        let good: Vec<(&str, NaiveDate)> = self
+        let mut good: Vec<(&String, &Seen)> = self
             .seen
             .iter()
             .filter(|(id, seen)| seen.counts && (!let_go.contains(*id) || !is_gone(id)))
+            .collect();
+        // After a journey a later one may have an earlier name.
+        good.sort_by_key(|(id, seen)| (seen.started, *id));
+        let good: Vec<(&str, NaiveDate)> = good
+            .into_iter()
             .map(|(id, seen)| (id.as_str(), seen.day))
             .collect();
         let (keep, last) = world.keeps();
@@ -274,8 +302,9 @@ impl Ledger {
 
     /// The newest that takes a place in retention.
     pub(crate) fn newest_good(&self) -> Option<&String> {
-        let mut good = self.seen.iter().filter(|(_, seen)| seen.counts);
-        good.next_back().map(|(id, _)| id)
+        let good = self.seen.iter().filter(|(_, seen)| seen.counts);
+        let newest = good.max_by_key(|(id, seen)| (seen.started, *id));
+        newest.map(|(id, _)| id)
     }
 
     /// Whether a snapshot has all that its sources had.

@@ -13,6 +13,7 @@
     reason = "it ends at the first surprise and shows what it does"
 )]
 
+mod around;
 mod calls;
 mod deed;
 mod deeds;
@@ -40,13 +41,14 @@ use std::{
 };
 
 use clap::Parser;
-use test_support::is_installed;
+use test_support::{is_installed, why_nothing_can_be_mounted};
 
 use crate::{
     life::Setting,
     news::News,
     script::Step,
     show::Show,
+    sweep::Points,
     trouble::{Outcome, Trouble},
 };
 
@@ -69,7 +71,7 @@ struct Words {
     /// With --seed: only these steps of it, as they are printed for a life that went wrong
     #[arg(long, value_delimiter = ',', requires = "seed")]
     steps: Vec<usize>,
-    /// Of many lives the first one's number; by chance if it is not given
+    /// Of many lives the first one's number, of a sweep where it begins; by chance if it is not given
     #[arg(long, env = "DARE_SEED")]
     from: Option<u64>,
     /// End after so many lives
@@ -84,6 +86,12 @@ struct Words {
     /// Instead of lives by chance: go through the system calls of each verb, for so many minutes together
     #[arg(long, conflicts_with_all = ["seed", "lives", "only_cuts"])]
     sweep: bool,
+    /// With --sweep: only deeds of these numbers, from 0 on; what it prints says which there are
+    #[arg(long, requires = "sweep", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(..sweep::COUNT))]
+    deeds: Vec<u64>,
+    /// With --sweep: only this point of a deed, as it is printed for one that went wrong
+    #[arg(long, requires = "sweep", value_name = "DEED:CALL:NTH:WITH", value_parser = point)]
+    point: Option<(u64, String)>,
     /// Only lives in which the power is cut
     #[arg(long)]
     only_cuts: bool,
@@ -93,6 +101,14 @@ struct Words {
     /// How many are lived at once; by default as there are processors, four at most
     #[arg(long)]
     at_once: Option<usize>,
+}
+
+/// A deed and a point of it, as they are printed.
+fn point(text: &str) -> Result<(u64, String), String> {
+    let (deed, name) = text.split_once(':').unwrap_or((text, ""));
+    let deed = deed.parse().ok().filter(|deed| *deed < sweep::COUNT);
+    let deed = deed.ok_or_else(|| format!("begins with a deed below {}", sweep::COUNT))?;
+    Ok((deed, name.to_owned()))
 }
 
 /// In one life of so many the power is cut.
@@ -107,35 +123,46 @@ impl Words {
         steps
     }
 
+    /// The number that is asked for, or one by chance.
+    fn first(&self) -> u64 {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        self.from.unwrap_or(since.as_secs() % 1_000_000)
+    }
+
     /// Numbers of the lives that are wanted.
-    fn seeds(&self) -> impl Iterator<Item = u64> {
-        let chance = || {
-            SystemTime::UNIX_EPOCH
-                .elapsed()
-                .unwrap_or_default()
-                .as_secs()
-                % 1_000_000
-        };
+    fn seeds(&self) -> Box<dyn Iterator<Item = u64> + Send> {
+        if self.sweep {
+            return Box::new(self.deeds().into_iter());
+        }
         let (first, most) = match self.seed {
             Some(seed) => (seed, 1),
-            None if self.sweep => (0, sweep::COUNT),
-            None => (self.from.unwrap_or_else(chance), u64::MAX),
+            None => (self.first(), u64::MAX),
         };
         let step = if self.only_cuts { CUTS_IN } else { 1 };
         let most = usize::try_from(self.lives.unwrap_or(most)).unwrap_or(usize::MAX);
-        (first.next_multiple_of(step)..)
-            .step_by(step as usize)
-            .take(most)
+        let all = (first.next_multiple_of(step)..).step_by(step as usize);
+        Box::new(all.take(most))
+    }
+
+    /// Numbers of the deeds that are swept.
+    fn deeds(&self) -> Vec<u64> {
+        match &self.point {
+            Some((deed, _)) => vec![*deed],
+            None if self.deeds.is_empty() => (0..sweep::COUNT).collect(),
+            None => self.deeds.clone(),
+        }
     }
 
     /// Lives one, and takes a surprise for what went wrong.
     fn live(&self, setting: &Setting, seed: u64, steps: &[Step]) -> Outcome {
         let live = || {
             if self.sweep {
-                let each = self
-                    .time()
-                    .mul_f64(self.at_once() as f64 / sweep::COUNT as f64);
-                sweep::live(setting, seed, each)
+                let share = (self.at_once() as f64 / self.deeds().len() as f64).min(1.0);
+                let points = match &self.point {
+                    Some((_, name)) => Points::One(name.clone()),
+                    None => Points::Until(self.time().mul_f64(share), self.first()),
+                };
+                sweep::live(setting, seed, points)
             } else if is_of_cuts(setting, seed) {
                 power::live(setting, seed, setting.cuts)
             } else {
@@ -238,6 +265,10 @@ fn setting(words: &Words, program: PathBuf, news: mpsc::Sender<News>) -> (Settin
     if !tracer::CAN_FAIL {
         lacks.push("calls that fail: they can be made to on x86-64 only".to_owned());
     }
+    let no_mount = why_nothing_can_be_mounted();
+    if let Some(why) = &no_mount {
+        lacks.push(format!("drives that are full: {why}"));
+    }
     let no_power = power::is_missing();
     match &no_power {
         Some(why) => lacks.push(format!("cuts of power: {why}")),
@@ -249,6 +280,7 @@ fn setting(words: &Words, program: PathBuf, news: mpsc::Sender<News>) -> (Settin
         news,
         has_rsync,
         has_rclone,
+        can_mount: no_mount.is_none(),
         cuts: if no_power.is_none() { words.cuts } else { 0 },
         // A life that is asked for by its number is lived to its end.
         until: words.seed.is_none().then(|| Instant::now() + words.time()),

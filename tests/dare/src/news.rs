@@ -20,9 +20,12 @@ pub(crate) enum News {
     },
     /// A sweep over the calls of a deed is over.
     Swept {
+        number: u64,
         scenario: &'static str,
         tried: usize,
         of: usize,
+        /// How many kinds of points there are, of each of which one comes before the second of any.
+        kinds: usize,
     },
     /// A life is over.
     Ended { seed: u64, trouble: Option<Trouble> },

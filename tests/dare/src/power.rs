@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// A file system, the size of a drive for it in MiB, and what makes it.
-struct Format {
-    name: &'static str,
+pub(crate) struct Format {
+    pub(crate) name: &'static str,
     mebibytes: u64,
     make: &'static [&'static str],
 }
 
-const FORMATS: [Format; 3] = [
+pub(crate) const FORMATS: [Format; 3] = [
     Format {
         name: "ext4",
         mebibytes: 32,
@@ -81,7 +81,16 @@ pub(crate) fn lacks() -> impl Iterator<Item = String> {
 }
 
 impl Format {
-    fn lacks(&self) -> Option<String> {
+    /// Makes an image.
+    pub(crate) fn make(&self, image: &Path) {
+        let file = fs::File::create(image).unwrap();
+        file.set_len(self.mebibytes << 20).unwrap();
+        let arguments = self.make[1..].iter().map(AsRef::as_ref);
+        run_tool(self.make[0], arguments.chain([image.as_os_str()]));
+    }
+
+    /// Why there can be no drive with it here.
+    pub(crate) fn lacks(&self) -> Option<String> {
         let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
         let maker = self.make[0];
         if !is_installed(maker) {
@@ -125,16 +134,12 @@ pub(crate) fn live(setting: &Setting, seed: u64, cuts: usize) -> Outcome {
         rsync: random.below(4) == 0 && setting.has_rsync,
         remote: false,
         threads: random.below(2) == 0,
+        small: false,
     };
     let world = World::new(&setting.program, &setting.folder, traits, &mut random);
     let mut life = Life::new(setting, world, random);
     let image = life.world.path("image");
-    fs::File::create(&image)
-        .unwrap()
-        .set_len(format.mebibytes << 20)
-        .unwrap();
-    let arguments = format.make[1..].iter().map(AsRef::as_ref);
-    run_tool(format.make[0], arguments.chain([image.as_os_str()]));
+    format.make(&image);
     let disk = life.world.path("disk");
     let mut drive = Drive::new(&image, &life.world.path("served"), &disk);
     let on_drive = OnDrive::bind(&life.world, &disk);

@@ -20,7 +20,29 @@ pub(crate) enum What {
     Conversion,
     /// The clock is wrong for one run.
     Clock,
+    /// Another machine backs up to the same drive.
+    Neighbour,
+    /// Another drive is put in.
+    OtherDrive,
+    /// The drive is full.
+    Full,
+    /// The remote does not answer.
+    Outage,
+    /// The machine is in another time zone.
+    Journey,
+    /// The clock is behind for one run.
+    ClockBehind,
 }
+
+/// What happens around a machine.
+const AROUND: [What; 6] = [
+    What::Neighbour,
+    What::OtherDrive,
+    What::Full,
+    What::Outage,
+    What::Journey,
+    What::ClockBehind,
+];
 
 /// One of them, with numbers of its own, so that it is the same whatever is left out before it.
 #[derive(Clone, Debug)]
@@ -33,6 +55,8 @@ pub(crate) struct Step {
 /// The life of this number with so many nights.
 pub(crate) fn of_life(seed: u64, nights: usize) -> Vec<Step> {
     let mut random = Random::new(seed);
+    // In half of all lives, by chance of its own: the others are what they were when something was found in them.
+    let mut around = seed.is_multiple_of(2).then(|| Random::new(seed ^ 0xa10d));
     let mut steps = Vec::new();
     let mut push = |what, random: &mut Random| {
         steps.push(Step {
@@ -44,6 +68,11 @@ pub(crate) fn of_life(seed: u64, nights: usize) -> Vec<Step> {
     for _ in 0..nights {
         push(What::Day, &mut random);
         push(What::Backup, &mut random);
+        if let Some(around) = &mut around
+            && around.below(2) == 0
+        {
+            push(AROUND[around.index_below(AROUND.len())], around);
+        }
         let more = match random.below(20) {
             0..=4 => What::Restore,
             5..=8 => What::Repair,

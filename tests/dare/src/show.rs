@@ -35,6 +35,8 @@ pub(crate) struct Show {
     last_seed: u64,
     last: String,
     swept: Vec<(&'static str, usize, usize)>,
+    /// Kinds of points at which it was struck, and all of them.
+    kinds: [usize; 2],
     pub(crate) troubles: Vec<(u64, Trouble)>,
 }
 
@@ -57,6 +59,7 @@ impl Show {
             last_seed: 0,
             last: String::new(),
             swept: Vec::new(),
+            kinds: [0; 2],
             troubles: Vec::new(),
         }
     }
@@ -93,16 +96,21 @@ impl Show {
                 }
             }
             News::Swept {
+                number,
                 scenario,
                 tried,
                 of,
+                kinds,
             } => {
                 self.clear_line();
+                let struck = tried.min(kinds);
                 println!(
-                    "swept {scenario}: {} of {} points",
+                    "swept {number}, {scenario}: {} of {} points, {struck} of {kinds} kinds of them",
                     grouped(tried as u64),
                     grouped(of as u64)
                 );
+                self.kinds[0] += struck;
+                self.kinds[1] += kinds;
                 self.swept.push((scenario, tried, of));
             }
             News::Ended { seed, trouble } => {
@@ -227,6 +235,9 @@ impl Show {
         }
         if !self.swept.is_empty() {
             // The single strikes are in these.
+            let [struck, of] = self.kinds.map(|count| count as u64);
+            let what = "all deeds: each kind of system call that they make, killed before, and failing with each error";
+            keep_evidence(what, struck, Some(of), &came_of);
             return;
         }
         for ((kind, doing), count) in &self.struck {

@@ -56,6 +56,8 @@ pub(crate) struct Traced {
     pub(crate) struck: Option<String>,
     /// Calls that change something, and those of them that change something at the destination.
     pub(crate) changing: [usize; 2],
+    /// The names of those that change something, in order.
+    pub(crate) order: Vec<&'static str>,
     /// Calls by name.
     pub(crate) counts: BTreeMap<&'static str, usize>,
     /// Whether it had to be ended because it did not end.
@@ -69,6 +71,7 @@ impl Traced {
             ran,
             struck: None,
             changing: [0; 2],
+            order: Vec::new(),
             counts: BTreeMap::new(),
             hung: false,
         }
@@ -85,6 +88,7 @@ struct Watch<'a> {
     begun: bool,
     counts: BTreeMap<&'static str, usize>,
     changing: [usize; 2],
+    order: Vec<&'static str>,
     struck: Option<String>,
     /// Threads whose call is to fail when it ends.
     failing: BTreeMap<Pid, Errno>,
@@ -135,6 +139,7 @@ pub(crate) fn run(
         begun: false,
         counts: BTreeMap::new(),
         changing: [0; 2],
+        order: Vec::new(),
         struck: None,
         failing: BTreeMap::new(),
         program: None,
@@ -166,6 +171,7 @@ pub(crate) fn run(
         },
         struck: watch.struck,
         changing: watch.changing,
+        order: watch.order,
         counts: watch.counts,
         hung,
     }
@@ -255,6 +261,7 @@ impl Watch<'_> {
         let changes = made.changes();
         let at_destination = changes && made.is_below(&self.folder.join("dst"));
         self.changing[0] += usize::from(changes);
+        self.order.extend(changes.then_some(name));
         self.changing[1] += usize::from(at_destination);
         match self.fate {
             Fate::Killed { nth, stored }

@@ -7,10 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, Offset as _, TimeDelta, Utc};
+use nix::sys::statvfs::statvfs;
 use serde_json::json;
 use tempfile::TempDir;
-use test_support::{Lab, Ran, Random};
+use test_support::{Lab, Mounted, Ran, Random};
 
 use crate::tracer::{self, Fate, Traced, WRAPPER};
 
@@ -20,7 +21,11 @@ const KEEP: (usize, usize, usize) = (3, 2, 1);
 /// See [`KEEP`].
 const LAST: usize = 2;
 
+/// A drive that two dozen snapshots of other files than before do not fit on.
+const SMALL: &str = "size=12m";
+
 /// What is told apart of a machine by its life's number.
+#[derive(Clone, Copy)]
 pub(crate) struct Traits {
     /// Whether rsync copies.
     pub(crate) rsync: bool,
@@ -28,14 +33,19 @@ pub(crate) struct Traits {
     pub(crate) remote: bool,
     /// Whether the program has as many threads as it likes; with one, a strike comes at the same call each time.
     pub(crate) threads: bool,
+    /// Whether the drive is small, so that it can be full.
+    pub(crate) small: bool,
 }
 
 /// The machine.
 pub(crate) struct World {
+    // Unmounted before the folder goes in which it is.
+    _drive: Option<Mounted>,
     lab: Lab,
     traits: Traits,
     now: DateTime<Utc>,
     keeps: ((usize, usize, usize), usize),
+    zone: FixedOffset,
 }
 
 impl Deref for World {
@@ -75,17 +85,36 @@ impl World {
         for name in ["src", "dst", "state", "far", "back"] {
             fs::create_dir(lab.path(name)).unwrap();
         }
+        let drive = traits
+            .small
+            .then(|| Mounted::new(&["-t", "tmpfs", "-o", SMALL, "small"], &lab.path("dst")));
         crate::edits::furnish(&lab.path("src"), random);
         let mut world = Self {
+            _drive: drive,
             lab: lab.in_time_zone("UTC"),
             traits,
             now: "2025-02-01T02:00:00Z".parse().unwrap(),
             keeps: (KEEP, LAST),
+            zone: Utc.fix(),
         };
         if world.traits.remote {
             world.add_remote();
         }
         world
+    }
+
+    /// Another machine at the same drive.
+    pub(crate) fn neighbour(&self, random: &mut Random) -> Self {
+        let traits = Traits {
+            remote: false,
+            small: false,
+            ..self.traits
+        };
+        let below = self.lab.path("");
+        let mut other = Self::new(self.lab.program(), &below, traits, random);
+        other.lab.set("hostname", "neighbour");
+        other.lab.set("local.mountPoint", self.text("dst"));
+        other
     }
 
     fn add_remote(&mut self) {
@@ -134,7 +163,8 @@ impl World {
 
     /// The time in some hours.
     pub(crate) fn at_hours(&self, hours: i64) -> String {
-        (self.now + TimeDelta::hours(hours)).to_rfc3339()
+        let at = self.now.with_timezone(&self.zone) + TimeDelta::hours(hours);
+        at.to_rfc3339()
     }
 
     /// The day some days before.
@@ -144,7 +174,28 @@ impl World {
 
     /// Whether a day has not come yet.
     pub(crate) fn is_ahead(&self, day: NaiveDate) -> bool {
-        day > self.now.date_naive()
+        day > self.now.with_timezone(&self.zone).date_naive()
+    }
+
+    /// Its clock is as another one's.
+    pub(crate) fn set_clock_by(&mut self, other: &Self) {
+        self.now = other.now;
+    }
+
+    /// From now on it is in a zone that is so many minutes before UTC.
+    pub(crate) fn move_to_zone(&mut self, minutes: i32) {
+        self.zone = FixedOffset::east_opt(minutes * 60).unwrap();
+    }
+
+    /// Whether its drive can be full.
+    pub(crate) fn is_small(&self) -> bool {
+        self.traits.small
+    }
+
+    /// How many bytes of the drive are free.
+    pub(crate) fn free(&self) -> u64 {
+        let of = statvfs(&self.path("dst")).unwrap();
+        of.blocks_available() * of.fragment_size()
     }
 
     /// So many days pass.

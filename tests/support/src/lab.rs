@@ -60,6 +60,12 @@ impl Lab {
         self
     }
 
+    /// The program that is run in it.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A path in the lab.
     #[must_use]
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
