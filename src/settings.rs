@@ -163,6 +163,13 @@ impl Settings {
         self.clone().on_destination_of(verb)
     }
 
+    /// The same settings for this destination.
+    pub(crate) fn on_destination(&self, name: DestinationName) -> Self {
+        let mut on_one = self.clone();
+        on_one.on.name = Some(name);
+        on_one
+    }
+
     /// The same settings with this configuration in the place of the one that a file has.
     pub(crate) fn instead_of_file(&self, config: Config) -> Self {
         Self {

@@ -1,5 +1,7 @@
 //! What is done, and not only shown: outside of this crate, by the verbs that do it elsewhere.
 
+use std::collections::BTreeMap;
+
 use schema::StoredPathBuf;
 
 /// Where restored files go.
@@ -14,12 +16,10 @@ pub enum Target {
 /// Something that is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Paths come out of a snapshot.
+    /// Paths come out of snapshots.
     Restore {
-        /// The snapshot's name.
-        snapshot: String,
-        /// What of it.
-        paths: Vec<StoredPathBuf>,
+        /// What of which snapshot, by its name.
+        from: BTreeMap<String, Vec<StoredPathBuf>>,
         /// Where to.
         target: Target,
     },

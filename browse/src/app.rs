@@ -1,7 +1,7 @@
 //! What is seen and chosen, and what follows from answers. It asks nobody itself: it says what is to be asked.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -10,7 +10,7 @@ use schema::{StoredPath, StoredPathBuf, output::EntryKind};
 use crate::{
     action::Action,
     areas::Areas,
-    data::{Fault, Folder, Item, Overview, Read, Snapshot, Source, Version, Versions},
+    data::{Destination, Fault, Folder, Item, Overview, Read, Snapshot, Source, Version, Versions},
     dialog::RestoreDialog,
     request::{Answer, Request},
     rows::Rows,
@@ -37,6 +37,8 @@ pub(crate) enum Over {
     Search(Search),
     Viewer(Viewer),
     Restore(RestoreDialog),
+    /// The destinations of which one can be chosen.
+    Destinations(Rows),
 }
 
 /// What was asked for.
@@ -89,7 +91,15 @@ pub(crate) struct App {
     pub(crate) over: Over,
     pub(crate) marks: BTreeSet<StoredPathBuf>,
     pub(crate) marked_snapshots: BTreeSet<String>,
+    /// What was marked in searches, and the newest snapshot that has it.
+    pub(crate) found_marks: BTreeMap<StoredPathBuf, String>,
+    /// All that can be browsed, where there are several.
+    pub(crate) destinations: Vec<Destination>,
+    /// The one that was asked for.
+    pub(crate) elsewhere: Option<String>,
     pub(crate) message: Option<String>,
+    /// For how many seconds what is shown next was waited for, where that is long.
+    pub(crate) waits: Option<u64>,
     pub(crate) areas: Areas,
     /// Where files are restored to unless somebody says so.
     pub(crate) here: String,
@@ -130,7 +140,11 @@ impl App {
             over: Over::Nothing,
             marks: BTreeSet::new(),
             marked_snapshots: BTreeSet::new(),
+            found_marks: BTreeMap::new(),
+            destinations: Vec::new(),
+            elsewhere: None,
             message: None,
+            waits: None,
             areas: Areas::default(),
             here,
             requests: vec![Request::Overview],
@@ -324,12 +338,12 @@ impl App {
                 }
             }
             Answer::Found { text, found } => {
-                if let Over::Search(search) = &mut self.over {
+                if let Some(search) = self.searching() {
                     search.add(&text, found);
                 }
             }
             Answer::Searched { text, end } => {
-                if let Over::Search(search) = &mut self.over {
+                if let Some(search) = self.searching() {
                     search.end(&text, end);
                 }
             }
@@ -338,6 +352,15 @@ impl App {
                     viewer.show(&path, comparison);
                 }
             }
+        }
+    }
+
+    /// The search that goes on.
+    fn searching(&mut self) -> Option<&mut Search> {
+        match &mut self.over {
+            Over::Search(search) => Some(search),
+            Over::Restore(dialog) => dialog.search.as_mut(),
+            _ => None,
         }
     }
 
@@ -351,6 +374,7 @@ impl App {
         let there = &self.places;
         self.marked_snapshots
             .retain(|name| there.contains_key(name));
+        self.found_marks.retain(|_, name| there.contains_key(name));
         let place = before.as_ref().and_then(|name| self.place_of(name));
         self.snapshots.chosen = place.unwrap_or_else(|| {
             let last = self.all_snapshots().len().saturating_sub(1);

@@ -102,11 +102,22 @@ pub trait Source: Send + Sync {
     fn time(&self, seconds: i64) -> String;
 }
 
+/// A destination that can be browsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub place: String,
+}
+
 /// All snapshots of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overview {
     /// What the place is called.
     pub place: String,
+    /// The name of the destination, where there are several.
+    pub destination: Option<String>,
     /// Its snapshots, the newest first.
     pub snapshots: Vec<Snapshot>,
     /// What a person should know besides.

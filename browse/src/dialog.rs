@@ -1,20 +1,25 @@
 //! Where restored files are to go.
 
+use std::collections::BTreeMap;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use schema::StoredPathBuf;
 
 use crate::{
     action::{Action, Target},
     input::Input,
+    search::Search,
 };
 
 /// A question before a restore.
 #[derive(Debug)]
 pub(crate) struct RestoreDialog {
-    pub(crate) snapshot: String,
-    pub(crate) paths: Vec<StoredPathBuf>,
+    /// What of which snapshot.
+    pub(crate) from: BTreeMap<String, Vec<StoredPathBuf>>,
     pub(crate) in_place: bool,
     pub(crate) folder: Input,
+    /// The search that it was asked from, which goes on behind it.
+    pub(crate) search: Option<Search>,
 }
 
 /// What a key came to.
@@ -27,12 +32,12 @@ pub(crate) enum Answered {
 }
 
 impl RestoreDialog {
-    pub(crate) fn new(snapshot: String, paths: Vec<StoredPathBuf>, here: &str) -> Self {
+    pub(crate) fn new(from: BTreeMap<String, Vec<StoredPathBuf>>, here: &str) -> Self {
         Self {
-            snapshot,
-            paths,
+            from,
             in_place: false,
             folder: Input::of(here),
+            search: None,
         }
     }
 
@@ -44,8 +49,7 @@ impl RestoreDialog {
             }
             KeyCode::Enter if self.in_place || !self.folder.text().trim().is_empty() => {
                 return Answered::Yes(Action::Restore {
-                    snapshot: self.snapshot.clone(),
-                    paths: self.paths.clone(),
+                    from: self.from.clone(),
                     target: match self.in_place {
                         true => Target::InPlace,
                         false => Target::Folder(self.folder.text().to_owned()),

@@ -45,7 +45,7 @@ pub(crate) fn draw(app: &mut App, frame: &mut Frame<'_>) {
     match &app.over {
         Over::Viewer(_) => return draw_over::draw_viewer(app, frame, area),
         Over::Help => return draw_over::draw_help(app, frame.buffer_mut(), area),
-        Over::Nothing | Over::Search(_) | Over::Restore(_) => {}
+        Over::Nothing | Over::Search(_) | Over::Restore(_) | Over::Destinations(_) => {}
     }
     draw_title(app, frame.buffer_mut(), area);
     let middle = Rect {
@@ -58,8 +58,10 @@ pub(crate) fn draw(app: &mut App, frame: &mut Frame<'_>) {
         _ => draw_middle(app, frame.buffer_mut(), middle),
     }
     draw_details(app, frame.buffer_mut(), area);
-    if let Over::Restore(_) = app.over {
-        draw_over::draw_restore(app, frame, middle);
+    match app.over {
+        Over::Restore(_) => draw_over::draw_restore(app, frame, middle),
+        Over::Destinations(_) => draw_over::draw_destinations(app, frame.buffer_mut(), middle),
+        _ => {}
     }
 }
 
@@ -100,7 +102,10 @@ fn draw_title(app: &App, buffer: &mut Buffer, area: Rect) {
         }
         Load::Got(Err(fault)) => fault.message.clone(),
     };
-    let place = outside::one_line(&place);
+    let mut place = outside::one_line(&place);
+    if app.destinations.len() > 1 {
+        place += "  (o: others)";
+    }
     let title = Span::styled("backup browse  ", app.theme.strong());
     put(buffer, area, 0, &Line::from(vec![title, Span::from(place)]));
 }
@@ -198,8 +203,11 @@ fn draw_details(app: &App, buffer: &mut Buffer, area: Rect) {
     };
     let [first, mut second] = lines;
     let mut style = app.theme.dim();
-    if let Some(message) = &app.message {
-        second.clone_from(message);
+    let waits = app.waits.map(|seconds| {
+        format!("no answer for {seconds} s: it may be asleep, busy or gone; Ctrl-C leaves")
+    });
+    if let Some(message) = app.message.clone().or(waits) {
+        second = message;
         style = app.theme.warning();
     }
     let [first, second] =
@@ -211,7 +219,8 @@ fn draw_details(app: &App, buffer: &mut Buffer, area: Rect) {
 
 fn keys(app: &App) -> &'static str {
     match (&app.over, app.focus) {
-        (Over::Search(_), _) => "Enter show it  Up Down choose  Esc back",
+        (Over::Search(_), _) => "Enter show it  Tab mark  Ctrl-R restore  Up Down choose  Esc back",
+        (Over::Destinations(_), _) => "Enter look there  Up Down choose  Esc back",
         (Over::Restore(_), _) => "Enter restore  Tab where to  Esc back",
         (_, Pane::Snapshots) => {
             "Space mark  d diff  p pin  x delete  r restore  / search  Tab next  ? help  q"
@@ -318,7 +327,12 @@ fn search_details(app: &App) -> [String; 2] {
             false => format!("{path}  {versions}, last in the snapshot of {last}"),
         }
     });
-    [chosen.unwrap_or_default(), search.standing()]
+    let mut second = search.standing();
+    if !app.found_marks.is_empty() {
+        let marked = amount::count(app.found_marks.len() as u64);
+        second = format!("{marked} marked  {second}");
+    }
+    [chosen.unwrap_or_default(), second]
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is over the panes: help, the search, comparisons, and the question before a restore.
+//! What is over the panes: help, the search, comparisons, the question before a restore, the destinations.
 
 use ratatui::{
     Frame,
@@ -11,12 +11,15 @@ use ratatui::{
 use schema::{
     amount,
     columns::{shortened, width},
+    outside,
 };
 
 use crate::{
     app::{App, Over},
     compare::Row,
     draw::{end_of, fault_line, put},
+    draw_panes::signs,
+    theme::Theme,
 };
 
 const HELP: &str = "\
@@ -29,7 +32,8 @@ Go about
   Tab       next pane              Up Down PgUp PgDn Home End   also j k g G
   Enter     into a folder; of a version: show the folder as it was then
   Left      out of a folder        [ ]    an older, a newer snapshot
-  /         search the names in all snapshots
+  /         search the names in all snapshots: Tab marks, Ctrl-R restores
+  o         another destination
 Compare
   Space     mark a version or a snapshot, to compare another with
   d         what changed: since the version before, or in a snapshot or folder
@@ -88,9 +92,9 @@ pub(crate) fn draw_search(app: &mut App, frame: &mut Frame<'_>, area: Rect, midd
         };
         let columns = usize::from(middle.width);
         let path = end_of(&found.path.shown(), columns.saturating_sub(14));
-        let sign = if is_chosen { '>' } else { ' ' };
-        let blanks = columns.saturating_sub(2 + width(&path) + count.len());
-        let text = format!("{sign} {path}{}{count}", " ".repeat(blanks));
+        let signs = signs(is_chosen, app.found_marks.contains_key(&found.path));
+        let blanks = columns.saturating_sub(signs.len() + width(&path) + count.len());
+        let text = format!("{signs}{path}{}{count}", " ".repeat(blanks));
         let mut style = if found.is_current {
             Style::new()
         } else {
@@ -231,15 +235,20 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
     let Over::Restore(dialog) = &app.over else {
         return;
     };
-    let time = app.time_of(&dialog.snapshot).to_owned();
+    let mut snapshots = dialog.from.keys();
+    let (which, whence) = match (snapshots.next(), snapshots.count()) {
+        (Some(only), 0) => (format!("the snapshot of {}", app.time_of(only)), ""),
+        (_, others) => (
+            amount::plural(others as u64 + 1, "snapshot", "snapshots"),
+            ", each from the newest snapshot that has it",
+        ),
+    };
     let columns = usize::from(middle.width.min(76)) - 2;
-    let first = dialog
-        .paths
-        .first()
-        .map_or_else(String::new, |path| path.shown());
-    let more = match dialog.paths.len() as u64 {
-        0 | 1 => String::new(),
-        count => format!("and {}", amount::plural(count - 1, "other", "others")),
+    let mut paths = dialog.from.values().flatten();
+    let first = paths.next().map_or_else(String::new, |path| path.shown());
+    let more = match paths.count() as u64 {
+        0 => String::new(),
+        count => format!("and {}{whence}", amount::plural(count, "other", "others")),
     };
     let choice = |is: bool| if is { "(*)" } else { "( )" };
     let label = format!(" {} into this folder: ", choice(!dialog.in_place));
@@ -257,20 +266,10 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
         String::new(),
         " Owners and times come back as far as you may set them.".to_owned(),
     ];
-    let height = (lines.len() as u16 + 2).min(middle.height);
-    let area = Rect {
-        x: middle.x + (middle.width - (columns as u16 + 2)) / 2,
-        y: middle.y + (middle.height - height) / 2,
-        width: columns as u16 + 2,
-        height,
-    };
     let in_place = dialog.in_place;
-    let title = format!(" restore from the snapshot of {time} ");
+    let title = format!(" restore from {which} ");
     let buffer = frame.buffer_mut();
-    Clear.render(area, buffer);
-    let block = Block::bordered().title(Span::styled(title, theme.strong()));
-    let inner = block.inner(area);
-    block.render(area, buffer);
+    let inner = draw_box(buffer, middle, columns, lines.len(), title, theme);
     for (at, line) in (0..).zip(&lines) {
         put(buffer, inner, at, &Line::from(line.as_str()));
     }
@@ -278,5 +277,60 @@ pub(crate) fn draw_restore(app: &mut App, frame: &mut Frame<'_>, middle: Rect) {
         let x = u16::try_from(label.len() + width(&before)).unwrap_or_default();
         frame.set_cursor_position((inner.x + x.min(inner.width - 1), inner.y + 2));
     }
-    app.areas.over = area;
+    app.areas.over = inner;
+}
+
+pub(crate) fn draw_destinations(app: &mut App, buffer: &mut Buffer, middle: Rect) {
+    let theme = app.theme;
+    let shown = app.shown_destination().cloned();
+    let Over::Destinations(rows) = &mut app.over else {
+        return;
+    };
+    let all = &app.destinations;
+    let columns = usize::from(middle.width.min(76)) - 2;
+    let title = " destinations ".to_owned();
+    let inner = draw_box(buffer, middle, columns, all.len(), title, theme);
+    let names = all.iter().map(|one| width(&one.name)).max();
+    let window = rows.window(usize::from(inner.height), all.len());
+    for (line, at) in (0..).zip(window) {
+        let one = &all[at];
+        let sign = match shown.as_ref() == Some(&one.name) {
+            true => '=',
+            false => ' ',
+        };
+        let is_chosen = at == rows.chosen;
+        let name = filled(&one.name, names.unwrap_or_default());
+        let text = format!("{}{sign}{name}  ", signs(is_chosen, false));
+        let place = outside::one_line(&one.place);
+        let place = end_of(&place, columns.saturating_sub(width(&text)));
+        let style = match is_chosen {
+            true => theme.chosen(),
+            false => Style::new(),
+        };
+        put(buffer, inner, line, &Line::styled(text + &place, style));
+    }
+    app.areas.over = inner;
+}
+
+/// Draws an empty box of so many columns and lines, as far as there is room; gives its inside.
+fn draw_box(
+    buffer: &mut Buffer,
+    middle: Rect,
+    columns: usize,
+    lines: usize,
+    title: String,
+    theme: Theme,
+) -> Rect {
+    let height = (lines as u16 + 2).min(middle.height);
+    let area = Rect {
+        x: middle.x + (middle.width - (columns as u16 + 2)) / 2,
+        y: middle.y + (middle.height - height) / 2,
+        width: columns as u16 + 2,
+        height,
+    };
+    Clear.render(area, buffer);
+    let block = Block::bordered().title(Span::styled(title, theme.strong()));
+    let inner = block.inner(area);
+    block.render(area, buffer);
+    inner
 }

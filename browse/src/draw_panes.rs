@@ -32,7 +32,7 @@ const TIME: usize = 16;
 const AMOUNT: usize = 10;
 
 /// The signs before a row: that it is chosen, and that it is marked.
-fn signs(is_chosen: bool, is_marked: bool) -> String {
+pub(crate) fn signs(is_chosen: bool, is_marked: bool) -> String {
     let sign = |is: bool, sign| if is { sign } else { ' ' };
     [sign(is_chosen, '>'), sign(is_marked, '+')]
         .iter()

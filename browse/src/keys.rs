@@ -1,27 +1,19 @@
-//! What keys and the mouse do.
+//! What keys do.
 
-use ratatui::{
-    crossterm::event::{
-        Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent,
-        MouseEventKind,
-    },
-    layout::Position,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use schema::{StoredPathBuf, output::EntryKind};
 
 use crate::{
     action::Action,
     app::{App, Over, Pane},
-    areas::line_in,
     data::{Snapshot, Version},
     dialog::{Answered, RestoreDialog},
     request::Request,
     search::Search,
     viewer::Viewer,
 };
-
-/// Rows that a turn of the wheel goes.
-const WHEEL: isize = 3;
 
 impl App {
     /// Takes what the terminal tells.
@@ -50,70 +42,19 @@ impl App {
                     self.ask(Request::Nothing);
                 }
             }
-            Over::Restore(dialog) => match dialog.take(key) {
-                Answered::NotYet => {}
-                Answered::No => self.over = Over::Nothing,
-                Answered::Yes(action) => {
-                    self.over = Over::Nothing;
+            Over::Restore(dialog) => {
+                let answered = dialog.take(key);
+                if let Answered::NotYet = answered {
+                    return;
+                }
+                self.over = dialog.search.take().map_or(Over::Nothing, Over::Search);
+                if let Answered::Yes(action) = answered {
                     self.action = Some(action);
                 }
-            },
+            }
             Over::Search(_) => self.take_search_key(key),
+            Over::Destinations(_) => self.take_destination_key(key),
         }
-    }
-
-    fn take_search_key(&mut self, key: KeyEvent) {
-        let Over::Search(search) = &mut self.over else {
-            return;
-        };
-        let (all, page) = (search.found.len(), search.rows.page());
-        match key.code {
-            KeyCode::Esc => {
-                self.over = Over::Nothing;
-                self.ask(Request::Nothing);
-            }
-            KeyCode::Down => search.rows.step(1, all),
-            KeyCode::Up => search.rows.step(-1, all),
-            KeyCode::PageDown => search.rows.step(page, all),
-            KeyCode::PageUp => search.rows.step(-page, all),
-            KeyCode::Enter => self.go_to_found(),
-            _ => {
-                if search.input.take(key) {
-                    self.search_anew();
-                }
-            }
-        }
-    }
-
-    fn search_anew(&mut self) {
-        let Over::Search(search) = &mut self.over else {
-            return;
-        };
-        search.restart();
-        let text = search.input.text().to_owned();
-        self.ask(match text.is_empty() {
-            true => Request::Nothing,
-            false => Request::Find { text },
-        });
-    }
-
-    /// Shows the path that was found in the newest snapshot that has it.
-    fn go_to_found(&mut self) {
-        let Over::Search(search) = &self.over else {
-            return;
-        };
-        let Some(found) = search.chosen().cloned() else {
-            return;
-        };
-        self.over = Over::Nothing;
-        self.ask(Request::Nothing);
-        if let Some(place) = self.place_of(&found.newest) {
-            self.snapshots.chosen = place;
-        }
-        if let Some((folder, name)) = found.path.split_name() {
-            self.go_to(folder.to_owned(), Some(name));
-        }
-        self.focus = Pane::Tree;
     }
 
     fn take_pane_key(&mut self, key: KeyEvent) {
@@ -126,6 +67,7 @@ impl App {
             KeyCode::Char('q') => self.is_over = true,
             KeyCode::Char('?') | KeyCode::F(1) => self.over = Over::Help,
             KeyCode::Char('/') => self.over = Over::Search(Search::default()),
+            KeyCode::Char('o') => self.ask_destination(),
             KeyCode::Tab => self.focus = next_pane(self.focus),
             KeyCode::BackTab => self.focus = next_pane(next_pane(self.focus)),
             KeyCode::Down | KeyCode::Char('j') => self.step(1),
@@ -153,7 +95,7 @@ impl App {
         }
     }
 
-    fn step(&mut self, rows: isize) {
+    pub(crate) fn step(&mut self, rows: isize) {
         match self.focus {
             Pane::Snapshots => {
                 let place = self.snapshots.chosen.saturating_add_signed(rows);
@@ -169,7 +111,7 @@ impl App {
         }
     }
 
-    fn go_in(&mut self, code: KeyCode) {
+    pub(crate) fn go_in(&mut self, code: KeyCode) {
         match self.focus {
             Pane::Snapshots => self.focus = Pane::Tree,
             Pane::Tree => {
@@ -183,7 +125,7 @@ impl App {
     }
 
     /// Shows the tree as it was in the newest snapshot that has the version that is chosen.
-    fn go_to_version(&mut self) {
+    pub(crate) fn go_to_version(&mut self) {
         let chosen = self.all_versions().get(self.version_rows.chosen);
         let place = chosen.and_then(|one| self.place_of(&one.last));
         if let Some(place) = place {
@@ -227,6 +169,7 @@ impl App {
 
     fn unmark(&mut self) {
         self.marks.clear();
+        self.found_marks.clear();
         self.marked_snapshots.clear();
         self.marked_version = None;
     }
@@ -326,7 +269,8 @@ impl App {
             (Pane::Versions, _) | (_, true) => vec![path],
             _ => self.marks.iter().cloned().collect(),
         };
-        self.over = Over::Restore(RestoreDialog::new(snapshot, paths, &self.here));
+        let from = BTreeMap::from([(snapshot, paths)]);
+        self.over = Over::Restore(RestoreDialog::new(from, &self.here));
     }
 
     fn verify(&mut self) {
@@ -384,90 +328,6 @@ impl App {
             _ => {}
         }
     }
-
-    fn take_mouse(&mut self, mouse: MouseEvent) {
-        let at = Position::new(mouse.column, mouse.row);
-        let wheel = match mouse.kind {
-            MouseEventKind::ScrollDown => Some(WHEEL),
-            MouseEventKind::ScrollUp => Some(-WHEEL),
-            MouseEventKind::Down(MouseButton::Left) => None,
-            _ => return,
-        };
-        self.message = None;
-        let over = self.areas.over;
-        match &mut self.over {
-            Over::Help => self.over = Over::Nothing,
-            Over::Viewer(viewer) => {
-                let all = viewer.length();
-                viewer.rows.step(wheel.unwrap_or(0), all);
-            }
-            Over::Search(search) => {
-                let all = search.found.len();
-                let line = line_in(over, at).and_then(|line| search.rows.at_line(line, all));
-                match (wheel, line) {
-                    (Some(rows), _) => search.rows.step(rows, all),
-                    (None, Some(row)) if search.rows.chosen == row => self.go_to_found(),
-                    (None, Some(row)) => search.rows.chosen = row,
-                    _ => {}
-                }
-            }
-            Over::Restore(_) => {}
-            Over::Nothing => self.point_at(at, wheel),
-        }
-    }
-
-    fn point_at(&mut self, at: Position, wheel: Option<isize>) {
-        let areas = self.areas;
-        let panes = [
-            (Pane::Snapshots, areas.snapshots),
-            (Pane::Tree, areas.tree),
-            (Pane::Versions, areas.versions),
-        ];
-        let Some((pane, area)) = panes.into_iter().find(|(_, area)| area.contains(at)) else {
-            return;
-        };
-        let was_focused = self.focus == pane;
-        if let Some(rows) = wheel {
-            // What is turned is what is pointed at; keys stay where they are.
-            let focus = std::mem::replace(&mut self.focus, pane);
-            self.step(rows);
-            self.focus = focus;
-            return;
-        }
-        self.focus = pane;
-        let Some(line) = line_in(area, at) else {
-            return;
-        };
-        match pane {
-            Pane::Snapshots => {
-                if let Some(row) = self.snapshots.at_line(line, self.all_snapshots().len()) {
-                    self.choose_snapshot(row);
-                }
-            }
-            Pane::Tree => {
-                let Some(row) = self.tree.at_line(line, self.items().len()) else {
-                    return;
-                };
-                if was_focused && self.tree.chosen == row {
-                    self.go_in(KeyCode::Right);
-                } else {
-                    self.choose_item(row);
-                }
-            }
-            Pane::Versions => {
-                // Each has two lines.
-                let all = self.all_versions().len();
-                let Some(row) = self.version_rows.at_line(line / 2, all) else {
-                    return;
-                };
-                if was_focused && self.version_rows.chosen == row {
-                    self.go_to_version();
-                } else {
-                    self.version_rows.chosen = row;
-                }
-            }
-        }
-    }
 }
 
 fn next_pane(pane: Pane) -> Pane {
@@ -478,7 +338,7 @@ fn next_pane(pane: Pane) -> Pane {
     }
 }
 
-fn toggle<T: Ord>(marks: &mut std::collections::BTreeSet<T>, one: T) {
+fn toggle<T: Ord>(marks: &mut BTreeSet<T>, one: T) {
     if let Some(there) = marks.take(&one) {
         drop(there);
     } else {

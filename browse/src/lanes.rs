@@ -5,10 +5,11 @@
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _, pipe},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
     thread::Builder,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -28,6 +29,16 @@ struct Next {
     request: Option<Request>,
     /// Gives up what is under way.
     cancel: Cancel,
+    /// Since when the thread has something to do that was not answered.
+    since: Option<Instant>,
+    /// Nobody asks any more.
+    is_over: bool,
+}
+
+impl Mailbox {
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A thread for each lane.
@@ -70,10 +81,21 @@ impl Lanes {
         let Some((_, mailbox)) = found else {
             return;
         };
-        let mut next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = mailbox.next();
         next.cancel.ask();
         next.request = Some(request);
+        next.since.get_or_insert_with(Instant::now);
         mailbox.changed.notify_one();
+    }
+
+    /// For how long an answer has been waited for that does not take its time by itself.
+    pub(crate) fn longest_wait(&self) -> Option<Duration> {
+        let quick = self
+            .mailboxes
+            .iter()
+            .filter(|(lane, _)| *lane != Lane::Work);
+        let waits = quick.filter_map(|(_, mailbox)| mailbox.next().since);
+        waits.min().map(|since| since.elapsed())
     }
 
     /// What can be read when there is an answer.
@@ -92,8 +114,10 @@ impl Lanes {
 impl Drop for Lanes {
     fn drop(&mut self) {
         for (_, mailbox) in &self.mailboxes {
-            let next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = mailbox.next();
             next.cancel.ask();
+            next.is_over = true;
+            mailbox.changed.notify_one();
         }
     }
 }
@@ -101,12 +125,17 @@ impl Drop for Lanes {
 /// A thread's work.
 fn serve(mailbox: &Mailbox, source: &dyn Source, tell: &Sender<Answer>, mut wake: &PipeWriter) {
     loop {
-        let mut next = mailbox.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = mailbox.next();
         let (request, cancel) = loop {
+            if next.is_over {
+                return;
+            }
             if let Some(request) = next.request.take() {
                 next.cancel = Cancel::default();
+                next.since = Some(Instant::now());
                 break (request, next.cancel.clone());
             }
+            next.since = None;
             next = mailbox
                 .changed
                 .wait(next)
@@ -209,5 +238,31 @@ mod tests {
         assert!(matches!(next(&lanes), Answer::Folder { snapshot, .. } if snapshot == THERE));
         // Whoever waits for answers was woken for each.
         (&lanes.woken).read_exact(&mut [0; 3]).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_answered_is_waited_for_until_another_one_is_and_the_threads_end_with_it() {
+        let source: Arc<dyn Source> = Arc::new(Silent);
+        let lanes = Lanes::start(&source).unwrap();
+        let folder = |snapshot: &str| Request::Folder {
+            snapshot: snapshot.to_owned(),
+            path: StoredPathBuf::default(),
+        };
+        let until = |is_so: &dyn Fn() -> bool| {
+            let began = Instant::now();
+            while !is_so() {
+                assert!(began.elapsed() < Duration::from_secs(30), "never");
+                sleep(Duration::from_millis(1));
+            }
+        };
+        assert_eq!(lanes.longest_wait(), None);
+        lanes.ask(folder("one"));
+        until(&|| lanes.longest_wait() > Some(Duration::from_millis(20)));
+        lanes.ask(folder(THERE));
+        next(&lanes);
+        until(&|| lanes.longest_wait().is_none());
+        lanes.ask(folder("two"));
+        drop(lanes);
+        until(&|| Arc::strong_count(&source) == 1);
     }
 }

@@ -9,6 +9,7 @@ mod app;
 mod areas;
 mod compare;
 mod data;
+mod destinations;
 mod dialog;
 mod draw;
 mod draw_over;
@@ -16,6 +17,7 @@ mod draw_panes;
 mod input;
 mod keys;
 mod lanes;
+mod mouse;
 mod request;
 mod rows;
 mod run;
@@ -26,8 +28,8 @@ mod viewer;
 pub use self::{
     action::{Action, Target},
     data::{
-        Cancel, Fault, Folder, FoundPath, Item, Overview, Read, Snapshot, Source, Standing,
-        Version, Versions,
+        Cancel, Destination, Fault, Folder, FoundPath, Item, Overview, Read, Snapshot, Source,
+        Standing, Version, Versions,
     },
     run::{End, Options, leave_screen, run},
 };

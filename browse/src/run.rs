@@ -27,10 +27,18 @@ use ratatui::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use schema::StoredPathBuf;
 
-use crate::{action::Action, app::App, data::Source, draw::draw, lanes::Lanes};
+use crate::{
+    action::Action,
+    app::App,
+    data::{Destination, Source},
+    draw::draw,
+    lanes::Lanes,
+};
 
 /// How often the size of the terminal and signals are looked at where nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
+/// An answer that is waited for longer than this is told of.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long after the terminal went it may take to notice that, before the process is ended.
 const GRACE: Duration = Duration::from_millis(400);
 /// What is told of a terminal that went.
@@ -41,6 +49,8 @@ const INTERRUPT: usize = 2;
 /// Whether the terminal is in another state than the one it was found in.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
+/// Whether somebody looks after the terminal.
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// How it begins.
 pub struct Options {
@@ -48,6 +58,8 @@ pub struct Options {
     pub color: bool,
     /// The path to show first; none for where the snapshots begin to differ from a single folder.
     pub start: Option<StoredPathBuf>,
+    /// The destinations that can be browsed.
+    pub destinations: Vec<Destination>,
     /// Where files are restored to unless somebody says so.
     pub here: String,
     /// The signal that asks to end it; 0 while none does.
@@ -57,10 +69,17 @@ pub struct Options {
 }
 
 /// Why it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Somebody left.
     Left,
+    /// Somebody goes on in another destination.
+    Elsewhere {
+        /// Its name.
+        destination: String,
+        /// The path to show first there.
+        at: Option<StoredPathBuf>,
+    },
     /// A signal asked.
     Stopped(usize),
 }
@@ -78,7 +97,10 @@ pub fn run(
     let lanes = Lanes::start(source)?;
     let start = options.start.as_deref();
     let mut app = App::new(Arc::clone(source), options.color, start, options.here);
-    watch_terminal(Arc::clone(&options.stop), options.end_process)?;
+    app.destinations = options.destinations;
+    if !WATCHED.swap(true, Ordering::SeqCst) {
+        watch_terminal(Arc::clone(&options.stop), options.end_process)?;
+    }
     let mut screen = Screen::enter()?;
     let mut seen = None;
     loop {
@@ -86,7 +108,13 @@ pub fn run(
             lanes.ask(request);
         }
         if app.is_over {
-            return Ok(End::Left);
+            return Ok(match app.elsewhere.take() {
+                Some(destination) => End::Elsewhere {
+                    destination,
+                    at: app.looked_at(),
+                },
+                None => End::Left,
+            });
         }
         if let Some(action) = app.action.take() {
             drop(screen);
@@ -100,6 +128,12 @@ pub fn run(
             app.refresh();
             seen = None;
             continue;
+        }
+        let waits = lanes.longest_wait().filter(|wait| *wait > PATIENCE);
+        let waits = waits.map(|wait| wait.as_secs());
+        if app.waits != waits {
+            app.waits = waits;
+            seen = None;
         }
         let now = size()?;
         if seen != Some(now) {

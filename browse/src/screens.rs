@@ -1,108 +1,20 @@
 //! What is seen after keys, on a made disk.
 
 mod made;
+mod person;
 
-use std::sync::Arc;
+use ratatui::crossterm::event::{Event, KeyCode, MouseButton, MouseEventKind};
+use schema::{StoredPathBuf, output::EntryKind};
 
-use ratatui::{
-    Terminal,
-    backend::TestBackend,
-    crossterm::event::{
-        Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
-    },
+use self::{
+    made::{Made, SNAPSHOTS},
+    person::Person,
 };
-use schema::StoredPathBuf;
-
-use self::made::{Made, SNAPSHOTS};
 use crate::{
-    Action, Cancel, Fault, Source, Target,
-    app::App,
-    draw::draw,
+    Action, Destination, Fault, FoundPath, Source, Target,
+    app::Over,
     request::{Answer, Request},
 };
-
-/// Somebody at a terminal, without threads: what is asked is answered before anything else happens.
-struct Person {
-    app: App,
-    made: Arc<Made>,
-    terminal: Terminal<TestBackend>,
-}
-
-impl Person {
-    fn new(columns: u16, lines: u16) -> Self {
-        Self::at(Made::new(), columns, lines, None)
-    }
-
-    fn at(made: Made, columns: u16, lines: u16, start: Option<&str>) -> Self {
-        let made = Arc::new(made);
-        let source: Arc<dyn Source> = made.clone();
-        let start = start.map(StoredPathBuf::of_typed);
-        let app = App::new(source, false, start.as_deref(), "/home/ann".to_owned());
-        let terminal = Terminal::new(TestBackend::new(columns, lines)).unwrap();
-        let mut person = Self {
-            app,
-            made,
-            terminal,
-        };
-        person.answer();
-        person
-    }
-
-    fn answer(&mut self) {
-        loop {
-            let requests = self.app.take_requests();
-            if requests.is_empty() {
-                break;
-            }
-            for request in requests {
-                let mut answers = Vec::new();
-                request.serve(&*self.made, &Cancel::default(), &mut |answer| {
-                    answers.push(answer);
-                    true
-                });
-                for answer in answers {
-                    self.app.answer(answer);
-                }
-            }
-        }
-        self.terminal
-            .draw(|frame| draw(&mut self.app, frame))
-            .unwrap();
-    }
-
-    fn press(&mut self, code: KeyCode) -> &mut Self {
-        self.app
-            .take(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
-        self.answer();
-        self
-    }
-
-    fn keys(&mut self, letters: &str) -> &mut Self {
-        for letter in letters.chars() {
-            self.press(KeyCode::Char(letter));
-        }
-        self
-    }
-
-    fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) -> &mut Self {
-        self.app.take(Event::Mouse(MouseEvent {
-            kind,
-            column,
-            row,
-            modifiers: KeyModifiers::NONE,
-        }));
-        self.answer();
-        self
-    }
-
-    fn screen(&self) -> String {
-        self.terminal.backend().to_string()
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.screen().contains(text)
-    }
-}
 
 #[test]
 fn the_first_screen_shows_the_newest_snapshot_where_there_is_more_than_one_folder() {
@@ -210,16 +122,14 @@ fn what_is_marked_is_restored_to_where_somebody_says() {
     person.press(KeyCode::Home).keys("  r");
     insta::assert_snapshot!("restore", person.screen());
     person.keys("/x").press(KeyCode::Enter);
-    let Some(Action::Restore {
-        snapshot,
-        paths,
-        target,
-    }) = person.app.action.take()
-    else {
+    let Some(Action::Restore { from, target }) = person.app.action.take() else {
         panic!("{}", person.screen());
     };
-    assert_eq!(snapshot, SNAPSHOTS[0]);
-    assert_eq!(paths.len(), 2);
+    let counts: Vec<_> = from
+        .iter()
+        .map(|(name, paths)| (&**name, paths.len()))
+        .collect();
+    assert_eq!(counts, [(SNAPSHOTS[0], 2)]);
     assert_eq!(target, Target::Folder("/home/ann/x".to_owned()));
     // An older version, to where it was.
     person
@@ -230,18 +140,148 @@ fn what_is_marked_is_restored_to_where_somebody_says() {
         .keys("r");
     person.press(KeyCode::Tab).press(KeyCode::Enter);
     let action = person.app.action.take();
-    let Some(Action::Restore {
-        snapshot,
-        paths,
-        target: Target::InPlace,
-    }) = action
-    else {
-        panic!("{action:?}");
-    };
     assert_eq!(
-        (snapshot.as_str(), paths[0].shown().as_str()),
-        (SNAPSHOTS[1], "/home/ann/letter.txt")
+        action,
+        Some(Action::Restore {
+            from: [one_of(SNAPSHOTS[1], "home/ann/letter.txt")].into(),
+            target: Target::InPlace,
+        })
     );
+}
+
+/// A path of a snapshot.
+fn one_of(snapshot: &str, path: &str) -> (String, Vec<StoredPathBuf>) {
+    (snapshot.to_owned(), vec![StoredPathBuf::of_typed(path)])
+}
+
+#[test]
+fn what_is_marked_while_searching_is_restored_together_each_from_the_snapshot_that_has_it() {
+    let mut person = Person::new(80, 24);
+    person.keys("/letter").press(KeyCode::Tab);
+    // Also what another text finds.
+    person
+        .control('u')
+        .keys("l")
+        .press(KeyCode::Down)
+        .press(KeyCode::Tab);
+    insta::assert_snapshot!("search_marked", person.screen());
+    person.control('r');
+    insta::assert_snapshot!("restore_found", person.screen());
+    // Whoever does not want to is where he was.
+    person.press(KeyCode::Esc);
+    assert!(
+        person.says("search: l") && person.says("2 marked"),
+        "{}",
+        person.screen()
+    );
+    person.control('r').press(KeyCode::Enter);
+    assert_eq!(
+        person.app.action.take(),
+        Some(Action::Restore {
+            from: [
+                one_of(SNAPSHOTS[0], "home/ann/letter.txt"),
+                one_of(SNAPSHOTS[1], "home/ann/old/list"),
+            ]
+            .into(),
+            target: Target::Folder("/home/ann".to_owned()),
+        })
+    );
+    assert!(person.says("search: l"), "{}", person.screen());
+    // Without marks it is what is chosen; where nothing is, nothing.
+    person
+        .press(KeyCode::Tab)
+        .press(KeyCode::Up)
+        .press(KeyCode::Tab)
+        .press(KeyCode::Up);
+    assert!(!person.says("marked"), "{}", person.screen());
+    person.control('r');
+    assert!(
+        person.says("restore from the snapshot of 2025-01-17"),
+        "{}",
+        person.screen()
+    );
+    person.press(KeyCode::Esc).keys("xyz").control('r');
+    assert!(
+        person.says("nothing here to restore"),
+        "{}",
+        person.screen()
+    );
+    // What was marked goes with the snapshot that has it.
+    person.control('u').keys("list").press(KeyCode::Tab);
+    let mut overview = person.made.overview().unwrap();
+    overview.snapshots.remove(1);
+    person.app.answer(Answer::Overview(Ok(overview)));
+    assert!(person.app.found_marks.is_empty());
+}
+
+#[test]
+fn what_is_found_behind_the_question_is_there_after_it() {
+    let mut person = Person::new(80, 24);
+    person.keys("/l").control('r');
+    let found = FoundPath {
+        path: StoredPathBuf::of_typed("home/ann/late"),
+        kind: EntryKind::File,
+        newest: SNAPSHOTS[0].to_owned(),
+        is_current: true,
+        versions: 1,
+    };
+    let Over::Restore(dialog) = &mut person.app.over else {
+        panic!("{}", person.screen());
+    };
+    dialog.search.as_mut().unwrap().end = None;
+    person.app.answer(Answer::Found {
+        text: "l".to_owned(),
+        found: vec![found],
+    });
+    person.press(KeyCode::Esc);
+    assert!(person.says("/home/ann/late"), "{}", person.screen());
+}
+
+#[test]
+fn another_destination_is_chosen_and_shows_the_same_path() {
+    let mut person = Person::new(80, 24);
+    person.keys("o");
+    assert!(person.says("no other destination"), "{}", person.screen());
+    person.app.destinations = [("usb", "/mnt/backup"), ("nas", "/mnt/nas/atlas")]
+        .map(|(name, place)| Destination {
+            name: name.to_owned(),
+            place: place.to_owned(),
+        })
+        .into();
+    person.press(KeyCode::End).keys("o");
+    insta::assert_snapshot!("destinations", person.screen());
+    // The one that is shown is no other one.
+    person.press(KeyCode::Enter);
+    assert!(!person.app.is_over);
+    person
+        .keys("o")
+        .press(KeyCode::Esc)
+        .keys("oj")
+        .press(KeyCode::Enter);
+    assert!(person.app.is_over);
+    assert_eq!(person.app.elsewhere.as_deref(), Some("nas"));
+    assert_eq!(
+        person.app.looked_at().unwrap().shown(),
+        "/home/ann/photo.jpg"
+    );
+    for (columns, lines) in [(20, 6), (40, 8), (200, 60)] {
+        let mut small = Person::new(columns, lines);
+        small.app.destinations = person.app.destinations.clone();
+        small.keys("oj");
+    }
+    // Of a folder what is around it.
+    person.press(KeyCode::Home);
+    person.press(KeyCode::Down);
+    assert_eq!(person.app.looked_at().unwrap().shown(), "/home/ann");
+}
+
+#[test]
+fn who_waits_long_is_told_so() {
+    let mut person = Person::new(80, 24);
+    person.app.waits = Some(7);
+    person.answer();
+    assert!(person.says("no answer for 7 s"), "{}", person.screen());
+    assert!(person.says("Ctrl-C leaves"), "{}", person.screen());
 }
 
 #[test]

@@ -11,10 +11,11 @@ use std::{
 };
 
 use anyhow::Result;
-use browse::{End, Options};
+use backup::Engine;
+use browse::{Destination, End, Options};
 use executor::Error;
 use planner::restore::likely_meaning;
-use schema::StoredPathBuf;
+use schema::{StoredPathBuf, config::DestinationName};
 
 use self::{actions::Actions, source::SnapshotSource};
 use crate::{
@@ -31,15 +32,36 @@ const HUNG_UP: u8 = 129;
 /// Lets a person look around in the snapshots, and restore from them.
 pub(crate) fn browse_snapshots(arguments: &Browse, settings: &Settings, out: &Out) -> Result<u8> {
     require_terminal(settings)?;
-    let of_folder;
-    let settings = match &arguments.destination {
+    let mut settings = match &arguments.destination {
         Some(BrowsePlace::Folder(folder)) => {
-            of_folder = settings.instead_of_file(place::config_of_folder(folder)?);
-            &of_folder
+            settings.instead_of_file(place::config_of_folder(folder)?)
         }
-        _ => settings,
+        _ => settings.clone(),
     };
-    let engine = settings.open_engine(out)?;
+    let mut engine = settings.open_engine(out)?;
+    let start = arguments.path.as_deref();
+    let start = start.map(|path| likely_meaning(&typed::path_meanings(path), engine.config()));
+    let mut start = start.map(|path| StoredPathBuf::of_typed(path.as_os_str().as_encoded_bytes()));
+    loop {
+        match browse_one(engine, start, &settings, out)? {
+            End::Left => return Ok(exit::DONE),
+            End::Stopped(signal) => return Ok(u8::try_from(128 + signal).unwrap_or(exit::FAILED)),
+            End::Elsewhere { destination, at } => {
+                settings = settings.on_destination(DestinationName::new(&destination));
+                engine = settings.open_engine(out)?;
+                start = at;
+            }
+        }
+    }
+}
+
+/// The same in one destination, until the person leaves it.
+fn browse_one(
+    engine: Engine,
+    start: Option<StoredPathBuf>,
+    settings: &Settings,
+    out: &Out,
+) -> Result<End> {
     if engine.is_of_mirror() {
         return Err(
             Error::refused("a mirror has one snapshot, whose files are there as they are")
@@ -47,29 +69,29 @@ pub(crate) fn browse_snapshots(arguments: &Browse, settings: &Settings, out: &Ou
                 .into(),
         );
     }
-    let start = arguments.path.as_deref();
-    let start = start.map(|path| likely_meaning(&typed::path_meanings(path), engine.config()));
-    let start = start.map(|path| StoredPathBuf::of_typed(path.as_os_str().as_encoded_bytes()));
+    let destinations = engine.browsable().into_iter();
+    let destinations = destinations.map(|(name, place)| Destination {
+        name: name.to_string(),
+        place,
+    });
+    let destinations = destinations.collect();
     let source = Arc::new(SnapshotSource::new(engine));
     let actions = Actions::new(Arc::clone(&source), settings, out);
     let options = Options {
         color: settings.style.color,
         start,
+        destinations,
         here: here(std::env::current_dir().ok()),
         stop: settings.stop.signal_cell(),
         end_process: || std::process::exit(HUNG_UP.into()),
     };
     let source: Arc<dyn browse::Source> = source;
     let ended = browse::run(&source, options, &mut |action| actions.act(action));
-    match ended {
-        Ok(End::Left) => Ok(exit::DONE),
-        Ok(End::Stopped(signal)) => Ok(u8::try_from(128 + signal).unwrap_or(exit::FAILED)),
-        Err(error) => Err(
-            Error::failed(format!("the terminal cannot be used: {error}"))
-                .hint("`backup list` and `backup find` show the same in lines")
-                .into(),
-        ),
-    }
+    ended.map_err(|error| {
+        Error::failed(format!("the terminal cannot be used: {error}"))
+            .hint("`backup list` and `backup find` show the same in lines")
+            .into()
+    })
 }
 
 /// Refuses where there is no terminal that could be drawn on.

@@ -45,6 +45,16 @@ impl Engine {
         let nearest = self.nearest(Asked::Any, observer)?;
         Browser::of(nearest.unwrap_or_else(|| self.clone()), observer)
     }
+
+    /// All destinations that can be browsed, also where this is the view of one, and where they are.
+    #[must_use]
+    pub fn browsable(&self) -> Vec<(DestinationName, String)> {
+        let all = self.all();
+        let views = all.views_with_snapshots();
+        views
+            .filter_map(|(_, view)| view.place_of_several())
+            .collect()
+    }
 }
 
 impl Browser {

@@ -23,13 +23,7 @@ impl Engine {
         }
         let mut passed: Vec<(DestinationName, String)> = Vec::new();
         let mut first: Option<Error> = None;
-        for name in self.config.names() {
-            let view = self.of(&name);
-            let is_base = name.as_str() == DestinationName::CLOUD;
-            let view = view.filter(|it| !is_base && (it.config.local.enable || it.is_of_remote()));
-            let Some(view) = view else {
-                continue;
-            };
+        for (name, view) in self.views_with_snapshots() {
             let mut error = match view.look_for(asked, observer) {
                 Ok(Serves::Yes) => {
                     if let Some(note) = explain(&name, &passed) {
@@ -58,6 +52,16 @@ impl Engine {
             first.message = format!("none of the destinations serves: {}", all.join("; "));
         }
         Err(first)
+    }
+
+    /// The views of all destinations that have snapshots, the nearest first.
+    pub(super) fn views_with_snapshots(&self) -> impl Iterator<Item = (DestinationName, Self)> {
+        self.config.names().into_iter().filter_map(|name| {
+            let view = self.of(&name)?;
+            let is_base = name.as_str() == DestinationName::CLOUD;
+            let has_any = !is_base && (view.config.local.enable || view.is_of_remote());
+            has_any.then_some((name, view))
+        })
     }
 
     fn look_for(&self, asked: Asked<'_>, observer: &dyn Observer) -> Result<Serves> {

@@ -30,6 +30,14 @@ impl Engine {
         }
     }
 
+    /// The engine of all destinations, also where this is the view of one.
+    pub(super) fn all(&self) -> Self {
+        Self {
+            config: self.whole.as_ref().clone(),
+            ..self.base()
+        }
+    }
+
     /// The engine of a named destination, or of the base.
     ///
     /// # Errors

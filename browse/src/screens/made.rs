@@ -88,6 +88,7 @@ impl Source for Made {
         });
         Ok(Overview {
             place: "atlas on /mnt/backup".to_owned(),
+            destination: Some("usb".to_owned()),
             snapshots: snapshots.collect(),
             notes: Vec::new(),
         })

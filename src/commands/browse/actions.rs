@@ -1,6 +1,7 @@
 //! What is done while somebody browses: by the verbs that do it elsewhere, which are shown as they would be typed.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     sync::Arc,
@@ -35,11 +36,7 @@ impl<'a> Actions<'a> {
     pub(super) fn act(&self, action: &Action) {
         let done = match action {
             Action::Verify { snapshot, path } => self.verify(snapshot, path),
-            Action::Restore {
-                snapshot,
-                paths,
-                target,
-            } => self.run(restore_words(snapshot, paths, target)),
+            Action::Restore { from, target } => self.restore(from, target),
             Action::Pin(snapshot) => self.run(words(&["pin", snapshot])),
             Action::Unpin(snapshot) => self.run(words(&["unpin", snapshot])),
             Action::Accept(snapshot) => self.run(words(&["accept", snapshot])),
@@ -56,6 +53,22 @@ impl<'a> Actions<'a> {
         if !self.settings.stop.is_asked() {
             let _ = question::ask_line("\nEnter: back ", &self.settings.stop, self.out);
         }
+    }
+
+    /// What one snapshot has not keeps nothing of the others back.
+    fn restore(&self, from: &BTreeMap<String, Vec<StoredPathBuf>>, target: &Target) -> Result<()> {
+        let mut fault = None;
+        for (snapshot, paths) in from {
+            if let Some(before) = fault.take() {
+                explain_error(&before, self.settings, self.out);
+            }
+            let done = self.run(restore_words(snapshot, paths, target));
+            if self.settings.stop.is_asked() {
+                return done;
+            }
+            fault = done.err();
+        }
+        fault.map_or(Ok(()), Err)
     }
 
     /// Calls a verb as if it were typed.

@@ -220,7 +220,8 @@ impl Source for SnapshotSource {
             }
         }));
         let host = opened.browser.host();
-        let at = match opened.browser.destination() {
+        let destination = opened.browser.destination();
+        let at = match &destination {
             Some(name) => format!("{host} on {name}, {}", listing.list.mount_point),
             None => format!("{host} on {}", listing.list.mount_point),
         };
@@ -232,6 +233,7 @@ impl Source for SnapshotSource {
         });
         Ok(Overview {
             place: at,
+            destination: destination.map(|name| name.to_string()),
             snapshots: all,
             notes: notes.collect(),
         })
