@@ -40,8 +40,11 @@ use crate::{
 
 /// Where the kernel, the system and the desktop mount what nobody backs up.
 const OF_THE_SYSTEM: [&[u8]; 4] = [b"/dev/", b"/proc/", b"/run/", b"/sys/"];
-/// How long the process inside may take to end after it said that it does.
+/// How long the process inside may take to end by itself after it was asked twice.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long it may take after it said how it ends, when all is written: whoever waits for a prompt is not to wait
+/// for a call that is never answered.
+const AT_END: Duration = Duration::from_millis(200);
 /// How often its end is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -128,7 +131,7 @@ fn listen_to_worker(told: PipeReader, work: Option<Pid>, cli: &Cli) {
                 let code = std::str::from_utf8(rest)
                     .ok()
                     .and_then(|code| code.parse().ok());
-                thread::sleep(GRACE);
+                thread::sleep(AT_END);
                 std::process::exit(code.unwrap_or(exit::FAILED).into());
             }
             SILENT | SILENT_IN_A_RUN => {

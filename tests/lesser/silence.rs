@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use test_support::{Terminal, is_missing};
 
 use crate::{
     fuse::{Faults, Lacks, Mounted},
@@ -283,6 +284,38 @@ fn every_verb_ends_and_says_so_when_the_destination_falls_silent_meanwhile() {
         "{:?}",
         since.elapsed()
     );
+}
+
+#[test]
+fn who_browses_a_destination_that_falls_silent_is_told_so_and_leaves_at_once() {
+    let name = "who_browses_a_destination_that_falls_silent_is_told_so_and_leaves_at_once";
+    if skipped(name) || is_missing(name, &["tmux"], true) {
+        return;
+    }
+    let world = world(&json!({ "requireMount": true }), &[]);
+    let below = world.path("below");
+    let mounted = Mounted::new(&below, &world.path("dst"), Lacks::default());
+    fill(&world.source());
+    world.apply(FIRST).expect(0);
+    let open = || {
+        let terminal = Terminal::start(&world, &["browse"], 80, 24);
+        terminal.shows(&["1 snapshot ", "> 0/", "1 version"]);
+        terminal
+    };
+    let (leaves, stays) = (open(), open());
+    mounted.faults().fall_silent_after(0);
+    for terminal in [&leaves, &stays] {
+        terminal.keys(&["Enter"]).shows(&["reading ..."]);
+    }
+    leaves.shows(&["no answer for ", "Ctrl-C leaves"]);
+    assert!(mounted.faults().is_silent());
+    let since = Instant::now();
+    leaves.keys(&["q"]).ends(0);
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    stays
+        .told(&["the destination does not answer any more", "hint:"])
+        .ends(1);
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! `browse` in a terminal: keys in, screens out.
 
-mod terminal;
-
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
-use test_support::is_missing;
+use test_support::{Terminal, is_missing};
 
-use self::terminal::Terminal;
 use crate::{
     lab::{HOST, Lab, id_of},
     remotes,
@@ -15,6 +12,7 @@ use crate::{
 
 const FIRST: &str = "2025-03-05T02:00:00+01:00";
 const SECOND: &str = "2025-03-06T02:00:00+01:00";
+const THIRD: &str = "2025-03-07T02:00:00+01:00";
 
 /// Two snapshots, between which a letter was changed and a list is gone.
 fn lab(test: &str) -> Option<Lab> {
@@ -178,6 +176,107 @@ fn where_there_is_no_terminal_the_lines_of_other_verbs_are_offered() {
     };
     let dumb = Terminal::start_on(&lab, "dumb", &["browse"], 80, 24);
     dumb.told(&["TERM says that this is none", "hint:"]).ends(4);
+}
+
+#[test]
+fn without_colour_everything_is_told_by_signs_and_words() {
+    let Some(lab) = lab("without_colour") else {
+        return;
+    };
+    // Where there is colour it is seen.
+    let terminal = Terminal::start_in_color(&lab, &["browse"], 80, 24);
+    terminal.shows(&["> ann/"]);
+    assert!(terminal.has_color());
+    terminal.keys(&["q"]).ends(0);
+    drop(terminal);
+    let terminal = Terminal::start_on(&lab, "vt100", &["browse"], 80, 24);
+    terminal.shows(&["> ann/"]);
+    let steps: [(&[&str], &[&str]); 12] = [
+        (&["Enter"], &["> letter.txt", "2 versions", ">  2025-03-06"]),
+        (
+            &["Space", "Space"],
+            &[" +letter.txt", "+photo.jpg", "2 marked"],
+        ),
+        (&["u", "Home"], &["> letter.txt", "2 versions"]),
+        (&["d"], &["> once more", "size", " | "]),
+        (&["Escape"], &["> letter.txt"]),
+        (&["?"], &["What is where", "any key: back"]),
+        (
+            &["Enter", "/", "l", "i", "s"],
+            &["> ", "list.md", "gone", "1 path"],
+        ),
+        (&["Tab"], &[">+", "1 marked"]),
+        (&["C-r"], &["(*) into this folder", "( ) where it was"]),
+        (&["Escape"], &["search: lis"]),
+        (&["Escape"], &["> letter.txt"]),
+        (&["v"], &["whole: "]),
+    ];
+    for (keys, texts) in steps {
+        terminal.keys(keys).shows(texts);
+        assert!(!terminal.has_color(), "{texts:?}");
+    }
+    terminal.keys(&["Enter"]).shows(&["> letter.txt"]);
+    terminal.keys(&["q"]).ends(0);
+}
+
+#[test]
+fn another_destination_is_looked_at_without_leaving_and_what_is_marked_comes_from_several_snapshots()
+ {
+    let Some(mut lab) = lab("another_destination") else {
+        return;
+    };
+    fs::create_dir(lab.path("usb")).unwrap();
+    let usb = json!({ "type": "disk", "mountPoint": lab.path("usb"), "requireMount": false });
+    lab.set("destinations", json!({ "usb": usb }));
+    lab.backup(THIRD);
+    let letter = lab.text("home/ann/letter.txt");
+    let terminal = Terminal::start(&lab, &["browse", &letter], 80, 24);
+    terminal.shows(&[
+        "atlas on local",
+        "(o: others)",
+        "3 snapshots",
+        "> letter.txt",
+    ]);
+    terminal.keys(&["o"]).shows(&["> =local", "   usb "]);
+    terminal
+        .keys(&["Down", "Enter"])
+        .shows(&["atlas on usb", "1 snapshot ", "> letter.txt"]);
+    // What is done there is done there.
+    terminal
+        .keys(&["BTab", "p"])
+        .shows(&["pin --destination usb", "Enter: back"]);
+    terminal.keys(&["Enter"]).shows(&["*2025-03-07"]);
+    terminal
+        .keys(&["o", "Up", "Enter"])
+        .shows(&["atlas on local", "3 snapshots", "> letter.txt"]);
+    fs::create_dir(lab.path("back")).unwrap();
+    terminal
+        .keys(&["/", "l", "i", "s", "t", "."])
+        .shows(&["list.md", "1 path"])
+        .keys(&["Tab"])
+        .shows(&["1 marked"]);
+    terminal
+        .keys(&["C-u", "l", "e", "t", "t", "e", "r"])
+        .shows(&["letter.txt", "1 path"])
+        .keys(&["Tab", "C-r"])
+        .shows(&[
+            "restore from 2 snapshots",
+            "and 1 other, each from the newest",
+        ]);
+    terminal
+        .keys(&["C-u"])
+        .types(&lab.text("back"))
+        .keys(&["Enter"]);
+    terminal.shows(&[
+        &id_of(FIRST),
+        &id_of(THIRD),
+        "/back/letter.txt, 1 file read back",
+    ]);
+    let back = |name: &str| fs::read_to_string(lab.path("back").join(name)).unwrap();
+    assert_eq!(back("list.md"), "- milk\n");
+    assert_eq!(back("letter.txt"), "dear all\nonce more\n");
+    terminal.keys(&["Enter"]).shows(&["search: letter"]);
+    terminal.keys(&["C-c"]).ends(0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod output;
 mod pages;
 mod random;
 mod release;
+mod terminal;
 mod tools;
 mod wait;
 
@@ -34,6 +35,7 @@ pub use self::{
     pages::{Block, Page, commands_in, read_pages},
     random::Random,
     release::{debian_files, make_release, write_release_assets},
+    terminal::Terminal,
     tools::{can_trace, is_installed, is_missing, run_tool, skip},
     wait::{PATIENCE, is_alive, wait_for, wait_in_time},
 };

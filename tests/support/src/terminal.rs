@@ -1,6 +1,7 @@
 //! A terminal of tmux in which the program runs.
 
 use std::{
+    ffi::OsString,
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::lab::{Lab, PATIENCE, PROGRAM, is_alive};
+use crate::{Lab, PATIENCE, is_alive};
 
 /// How long a program may live without its terminal, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(5);
@@ -17,7 +18,8 @@ const SOON: Duration = Duration::from_secs(5);
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// The program in a terminal. It ends with this.
-pub(super) struct Terminal<'a> {
+#[derive(Debug)]
+pub struct Terminal<'a> {
     lab: &'a Lab,
     socket: PathBuf,
 }
@@ -27,31 +29,39 @@ const NOBODY: &str = "65534";
 
 impl<'a> Terminal<'a> {
     /// Starts the program with the lab's configuration in a terminal of this size.
-    pub(super) fn start(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+    #[must_use]
+    pub fn start(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
         Self::start_on(lab, "tmux-256color", words, columns, lines)
     }
 
     /// The same in a terminal of this kind.
-    pub(super) fn start_on(
-        lab: &'a Lab,
-        kind: &str,
-        words: &[&str],
-        columns: u16,
-        lines: u16,
-    ) -> Self {
-        let program = [PROGRAM.into()].into_iter();
-        let all: Vec<_> = program.chain(lab.words(words)).collect();
+    #[must_use]
+    pub fn start_on(lab: &'a Lab, kind: &str, words: &[&str], columns: u16, lines: u16) -> Self {
+        let mut all = vec![lab.program.clone().into()];
+        all.extend(lab.words(words));
         Self::start_words(lab, kind, &all, columns, lines)
     }
 
+    /// The same where colour is welcome.
+    #[must_use]
+    pub fn start_in_color(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+        let mut all: Vec<OsString> = ["env", "-u", "NO_COLOR"].map(Into::into).into();
+        all.push(lab.program.clone().into());
+        all.extend(lab.words(words));
+        Self::start_words(lab, "tmux-256color", &all, columns, lines)
+    }
+
     /// The same with these words alone, and a state of its own.
-    pub(super) fn start_bare(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
-        let all: Vec<_> = [PROGRAM].iter().chain(words).map(Into::into).collect();
+    #[must_use]
+    pub fn start_bare(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+        let mut all = vec![lab.program.clone().into()];
+        all.extend(words.iter().map(Into::into));
         Self::start_words(lab, "tmux-256color", &all, columns, lines)
     }
 
     /// The same by somebody who owns nothing; the program is a copy that he may read.
-    pub(super) fn start_as_nobody(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
+    #[must_use]
+    pub fn start_as_nobody(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
         let user = [
             "setpriv",
             "--reuid",
@@ -72,13 +82,7 @@ impl<'a> Terminal<'a> {
         Self::start_words(lab, "tmux-256color", &all, columns, lines)
     }
 
-    fn start_words(
-        lab: &'a Lab,
-        kind: &str,
-        words: &[std::ffi::OsString],
-        columns: u16,
-        lines: u16,
-    ) -> Self {
+    fn start_words(lab: &'a Lab, kind: &str, words: &[OsString], columns: u16, lines: u16) -> Self {
         let settings = format!(
             "set -g status off\nset -g default-terminal {kind}\n\
              set -g escape-time 0\n"
@@ -116,26 +120,26 @@ impl<'a> Terminal<'a> {
     }
 
     /// Presses keys, by tmux's names.
-    pub(super) fn keys(&self, keys: &[&str]) -> &Self {
+    pub fn keys(&self, keys: &[&str]) -> &Self {
         self.ask(&[&["send-keys"], keys].concat());
         self
     }
 
     /// Types a text.
-    pub(super) fn types(&self, text: &str) -> &Self {
+    pub fn types(&self, text: &str) -> &Self {
         self.ask(&["send-keys", "-l", text]);
         self
     }
 
     /// Waits until all of these are on the screen.
     #[track_caller]
-    pub(super) fn shows(&self, texts: &[&str]) -> &Self {
+    pub fn shows(&self, texts: &[&str]) -> &Self {
         self.shows_from("0", texts)
     }
 
     /// The same, also where it has left the screen at its top.
     #[track_caller]
-    pub(super) fn told(&self, texts: &[&str]) -> &Self {
+    pub fn told(&self, texts: &[&str]) -> &Self {
         self.shows_from("-", texts)
     }
 
@@ -151,13 +155,23 @@ impl<'a> Terminal<'a> {
 
     /// Waits until the program ends, with this code.
     #[track_caller]
-    pub(super) fn ends(&self, code: u8) {
+    pub fn ends(&self, code: u8) {
         self.told(&[&format!("ended with {code}.")]);
+    }
+
+    /// Whether anything on the screen has a colour.
+    #[must_use]
+    pub fn has_color(&self) -> bool {
+        let screen = self.ask(&["capture-pane", "-p", "-e"]);
+        let codes = screen.split("\x1b[").skip(1);
+        let codes = codes.filter_map(|rest| Some(rest.split_once('m')?.0));
+        let mut numbers = codes.flat_map(|code| code.split(';').map(str::parse::<u8>));
+        numbers.any(|number| matches!(number, Ok(30..=38 | 40..=48 | 90..=107)))
     }
 
     /// Takes the terminal away; the program must be gone soon.
     #[track_caller]
-    pub(super) fn takes_away(&self) {
+    pub fn takes_away(&self) {
         let asked = ["display", "-p", "#{pane_pid}"];
         let shell = self.ask(&asked).trim().to_owned();
         let children = format!("/proc/{shell}/task/{shell}/children");
