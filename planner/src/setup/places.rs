@@ -67,9 +67,11 @@ pub fn propose_place(places: &[ProposedPlace]) -> Option<&ProposedPlace> {
 
 fn suits(drive: &MountedDrive, found: &Surroundings) -> bool {
     let is_systems = is_of_the_system(&drive.mount_point);
+    // A program's, and not there any more after the next start.
+    let is_temporary = is_within(&drive.mount_point, "/tmp");
     let root = found.mounts.iter().find(|mount| mount.mount_point == "/");
     let shares_disk = root.is_some_and(|root| share_disk(root, drive));
-    drive.lasting && drive.writable && !is_systems && !shares_disk
+    drive.lasting && drive.writable && !is_systems && !is_temporary && !shares_disk
 }
 
 /// Whether a mount point is one of the system's, where nobody's drive is.
@@ -180,6 +182,7 @@ pub(super) mod tests {
                 removable(drive("/run/media/ann/stick", "exfat", "sdf")),
                 removable(drive("/run/media/ann/disk", "ext4", "sdc")),
                 drive("/run/user/1000/doc", "ext4", "sdg"),
+                drive("/tmp/image/mnt", "ext4", "loop0"),
                 MountedDrive {
                     writable: false,
                     ..drive("/mnt/old", "ext4", "sdh")
