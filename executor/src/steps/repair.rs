@@ -195,11 +195,15 @@ struct RepairPlace<'a> {
 impl Repair<'_> {
     fn problem(&mut self, name: &StoredName, kind: ProblemKind, message: impl Into<String>) {
         let path = unescape(&name.path).unwrap_or_default();
-        self.problems.push(Problem {
+        let problem = Problem {
             path: format!("{}:/{}", name.snapshot, display(&path)),
             kind,
             message: message.into(),
-        });
+        };
+        // For a clone a file is made once more.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// Makes a file anew; says whether it was.
@@ -343,11 +347,15 @@ impl Repair<'_> {
         }
         let faults = set_metadata(&new, file)?;
         new.sync_all().map_err(|error| io("sync", error))?;
-        for (doing, error) in faults {
-            let because = format!("cannot {doing}: {}", system_reason(&error.into()));
-            self.problem(shown, ProblemKind::Metadata, because);
-        }
+        self.tell_of(&faults, shown);
         Ok(true)
+    }
+
+    fn tell_of(&mut self, faults: &[(&'static str, Errno)], name: &StoredName) {
+        for (doing, error) in faults {
+            let because = format!("cannot {doing}: {}", system_reason(&(*error).into()));
+            self.problem(name, ProblemKind::Metadata, because);
+        }
     }
 
     /// Makes a file like the new one in a clone, with the same blocks where that can be; further names
@@ -360,7 +368,8 @@ impl Repair<'_> {
     ) -> Result<()> {
         let wanted = &place.wanted.name;
         let at = format!("{BACKUP}/{AREA}/{}/{}", wanted.snapshot, wanted.path);
-        let io = |error: std::io::Error| self.store.io("replace", &at, error);
+        let store = self.store;
+        let io = |error: std::io::Error| store.io("replace", &at, error);
         let name = OsStr::from_bytes(&place.name);
         match place.dir.remove_file(name) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -388,8 +397,8 @@ impl Repair<'_> {
                     }
                 }
             }
-            // What cannot be set was told when the new file itself was made.
-            set_metadata(&new, file)?;
+            let faults = set_metadata(&new, file)?;
+            self.tell_of(&faults, wanted);
         }
         put_time_back(&place.dir, place.wanted.folder_time).map_err(|error| io(error.into()))?;
         self.clones.change(wanted.snapshot);
