@@ -27,7 +27,7 @@ const PLACES: [(&str, &str); 3] = [
 #[derive(Debug)]
 pub struct Lab {
     folder: TempDir,
-    pub(crate) program: PathBuf,
+    program: PathBuf,
     config: Value,
     time_zone: &'static str,
 }

@@ -37,7 +37,7 @@ impl<'a> Terminal<'a> {
     /// The same in a terminal of this kind.
     #[must_use]
     pub fn start_on(lab: &'a Lab, kind: &str, words: &[&str], columns: u16, lines: u16) -> Self {
-        let mut all = vec![lab.program.clone().into()];
+        let mut all = vec![lab.program().into()];
         all.extend(lab.words(words));
         Self::start_words(lab, kind, &all, columns, lines)
     }
@@ -46,7 +46,7 @@ impl<'a> Terminal<'a> {
     #[must_use]
     pub fn start_in_color(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
         let mut all: Vec<OsString> = ["env", "-u", "NO_COLOR"].map(Into::into).into();
-        all.push(lab.program.clone().into());
+        all.push(lab.program().into());
         all.extend(lab.words(words));
         Self::start_words(lab, "tmux-256color", &all, columns, lines)
     }
@@ -54,7 +54,7 @@ impl<'a> Terminal<'a> {
     /// The same with these words alone, and a state of its own.
     #[must_use]
     pub fn start_bare(lab: &'a Lab, words: &[&str], columns: u16, lines: u16) -> Self {
-        let mut all = vec![lab.program.clone().into()];
+        let mut all = vec![lab.program().into()];
         all.extend(words.iter().map(Into::into));
         Self::start_words(lab, "tmux-256color", &all, columns, lines)
     }
