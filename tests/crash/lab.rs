@@ -241,7 +241,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 
 /// How many kills are tried; the sweeps go as densely.
 pub(crate) fn kills() -> usize {
-    std::env::var("KILLS").map_or(40, |text| text.parse().unwrap())
+    std::env::var("KILLS").map_or(24, |text| text.parse().unwrap())
 }
 
 /// Whether every point of a sweep is tried.
