@@ -362,6 +362,17 @@ pub struct RotationRecord {
     /// Snapshots whose deletion was withheld since, for want of a person's approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unapproved: Vec<SnapshotId>,
+    /// Snapshots that stood there though they were sealed later than that by a clock that was ahead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<SnapshotId>,
+}
+
+impl RotationRecord {
+    /// Whether a snapshot stood there already, so that it is no reason for another deletion.
+    #[must_use]
+    pub fn has_seen(&self, snapshot: &SnapshotRecord) -> bool {
+        snapshot.sealed_at <= self.rotated_at || self.ahead.contains(&snapshot.id)
+    }
 }
 
 /// The newest snapshot that counts: one that people can rely on.

@@ -474,8 +474,12 @@ impl World {
                         }
                         continue;
                     }
+                    let rotated_at = plan.created_at + TimeDelta::minutes(6);
+                    let records = found.snapshots.iter().map(|one| &one.record);
+                    let later = records.filter(|one| one.sealed_at > rotated_at);
                     found.rotation = Some(RotationRecord {
-                        rotated_at: plan.created_at + TimeDelta::minutes(6),
+                        rotated_at,
+                        ahead: later.map(|one| one.id).collect(),
                         run_id: format!("{}-00000000", step_id(&plan)),
                         unapproved: vec![],
                     });

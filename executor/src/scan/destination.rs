@@ -240,6 +240,7 @@ fn after_newest(state: &DestinationState) -> Option<RotationRecord> {
         rotated_at: newest.sealed_at,
         run_id: newest.run_id.clone(),
         unapproved: Vec::new(),
+        ahead: Vec::new(),
     })
 }
 

@@ -5,7 +5,8 @@
 
 use std::ffi::OsStr;
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use rustix::io::Errno;
 use schema::{
     SnapshotId, Tier, amount,
     journal::{Outcome, Sealed, Status},
@@ -21,9 +22,12 @@ use crate::{
     error::{Error, Result},
     event::Context,
     snapshot::seal::{follow_with_latest, point_latest},
-    store::{BACKUP, LATEST, ROTATION_FILE, Store, TRASH, write_record},
+    store::{BACKUP, LATEST, ROTATION_FILE, SNAPSHOTS, Store, TRASH, write_record},
     sys::{Dir, Kind},
 };
+
+/// Longer than a run takes.
+const LONGEST_RUN: TimeDelta = TimeDelta::days(7);
 
 /// Rotates after a snapshot that was sealed in this run.
 ///
@@ -143,14 +147,42 @@ pub fn run_delete_step(
 
 /// Records that the tiers are as the policy wants them.
 fn remember_rotation(store: &Store, run_id: &str, context: Context<'_>) -> Result<()> {
+    let rotated_at = context.clock.now();
     record_rotation(
         store,
         &RotationRecord {
-            rotated_at: context.clock.now(),
+            rotated_at,
             run_id: run_id.to_owned(),
             unapproved: Vec::new(),
+            ahead: sealed_later(store, rotated_at)?,
         },
     )
+}
+
+/// Snapshots that were sealed later than at this time by a clock that was ahead.
+fn sealed_later(store: &Store, time: DateTime<FixedOffset>) -> Result<Vec<SnapshotId>> {
+    // A name is the local time of a start, in whichever zone.
+    let earliest = time.naive_local() - LONGEST_RUN;
+    let io = |error: Errno| store.io("list", &format!("{BACKUP}/{SNAPSHOTS}"), error);
+    let all = store.backup.folder(OsStr::new(SNAPSHOTS)).map_err(io)?;
+    let mut ahead = Vec::new();
+    for name in all.names().map_err(io)? {
+        let id: Option<SnapshotId> = name.to_str().and_then(|name| name.parse().ok());
+        let Some(id) = id.filter(|id| id.local() >= earliest) else {
+            continue;
+        };
+        let record = store.record(id).ok().flatten();
+        // Of one that cannot be read its name has to say it.
+        let is_ahead = match record {
+            Some(record) => record.sealed_at > time,
+            None => id.local() > time.naive_local(),
+        };
+        if is_ahead {
+            ahead.push(id);
+        }
+    }
+    ahead.sort_unstable();
+    Ok(ahead)
 }
 
 /// Records which deletions want a person's approval, so that waiting for it is none.
@@ -163,6 +195,7 @@ fn ask_approval(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> 
     unapproved.extend(before.iter().flat_map(|last| &last.unapproved));
     unapproved.sort();
     unapproved.dedup();
+    let ahead = before.iter().flat_map(|last| last.ahead.clone()).collect();
     record_rotation(
         store,
         &RotationRecord {
@@ -173,6 +206,7 @@ fn ask_approval(store: &Store, run_id: &str, rotation: &Rotation) -> Result<()> 
             ),
             run_id: run_id.to_owned(),
             unapproved,
+            ahead,
         },
     )
 }

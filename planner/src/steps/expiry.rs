@@ -8,7 +8,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use chrono::{DateTime, FixedOffset};
 use schema::{
     ExpireReason, Finding, SnapshotId, Tier, inventory::DestinationState, plan::Deletion,
     record::Engine,
@@ -172,13 +171,12 @@ pub(super) fn unapproved_deletions(
     gone: usize,
 ) -> Option<Unapproved> {
     let rotation = destination.rotation.as_ref();
-    let rotated_at = rotation.map(|last| last.rotated_at);
     let sealed_since = destination
         .snapshots
         .iter()
         // Many are adopted at once, and nobody has seen yet what becomes of them.
         .filter(|snapshot| snapshot.record.engine != Engine::Adopted)
-        .filter(|snapshot| rotated_at.is_none_or(|at| snapshot.record.sealed_at > at))
+        .filter(|snapshot| rotation.is_none_or(|last| !last.has_seen(&snapshot.record)))
         .count();
     let sealed = sealed_since + usize::from(makes_one);
     let each = Policy::of(&facts.config.local).rules_in_force();
@@ -187,7 +185,7 @@ pub(super) fn unapproved_deletions(
     // Those that were withheld do not become fewer by waiting: the nights since do not count, and
     // neither does what those nights alone would have let go.
     let wanted = if before {
-        let sudden = sudden(facts, destination, expired, rotated_at);
+        let sudden = sudden(facts, destination, expired);
         sudden.iter().any(was_withheld) || sudden.len() + gone > each
     } else {
         expired.len() + gone > each * sealed
@@ -205,12 +203,12 @@ fn sudden(
     facts: &Facts<'_>,
     destination: &DestinationState,
     expired: &[Deletion],
-    rotated_at: Option<DateTime<FixedOffset>>,
 ) -> Vec<SnapshotId> {
+    let rotation = destination.rotation.as_ref();
     let then: Vec<Candidate> = destination
         .snapshots
         .iter()
-        .filter(|snapshot| rotated_at.is_some_and(|at| snapshot.record.sealed_at <= at))
+        .filter(|snapshot| rotation.is_some_and(|last| last.has_seen(&snapshot.record)))
         .map(facts::candidate)
         .collect();
     let decision = retention::decide_retention(&Policy::of(&facts.config.local), facts.now, &then);
