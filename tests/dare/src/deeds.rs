@@ -89,7 +89,8 @@ impl Life<'_> {
     pub(crate) fn delete(&mut self) -> Outcome {
         let id = self.some_snapshot()?;
         let before = self.ledger.there(&self.world)?;
-        let spared = self.ledger.pinned.contains(&id) || self.ledger.newest_good() == Some(&id);
+        let spared =
+            self.ledger.pinned.contains(&id) || self.ledger.newest_good(&self.world) == Some(&id);
         if !spared {
             self.ledger.let_go.insert(id.clone());
         }
@@ -133,7 +134,11 @@ impl Life<'_> {
     /// What people type that they did not mean: refused, and nothing is another than before.
     pub(crate) fn mistake(&mut self) -> Outcome {
         let all = self.ledger.there(&self.world)?;
-        let newest = self.ledger.newest_good().cloned().unwrap_or_default();
+        let newest = self
+            .ledger
+            .newest_good(&self.world)
+            .cloned()
+            .unwrap_or_default();
         let (src, dst) = (self.world.text("src"), self.world.text("dst/host"));
         let mistakes: [&[&str]; 9] = [
             &["delete", &newest, "--yes"],

@@ -54,6 +54,16 @@ impl Tree {
         self
     }
 
+    /// The same without which names are of one file.
+    fn of_files_apart(mut self) -> Self {
+        for line in &mut self.listing {
+            if let Some((file, _)) = line.rsplit_once(" = ") {
+                *line = file.to_owned();
+            }
+        }
+        self
+    }
+
     /// What differs first.
     pub(crate) fn difference(&self, is: &Self) -> Option<String> {
         difference(&self.listing, &is.listing).or_else(|| {
@@ -72,10 +82,19 @@ struct Seen {
     records: Sums,
     day: NaiveDate,
     started: DateTime<Utc>,
+    /// How many were seen before it: of one moment that is the order in which they were made.
+    number: usize,
     /// Whether nothing is missing in it.
     complete: bool,
-    /// Whether it takes a place in retention: it is complete, and no person has to look at it.
-    counts: bool,
+    /// Whether it took a place in retention then: it is complete, and no person has to look at it.
+    is_good: bool,
+}
+
+impl Seen {
+    /// Whether it takes a place in retention: what begins in the future does not.
+    fn counts(&self, world: &World) -> bool {
+        self.is_good && !world.is_ahead(self.started)
+    }
 }
 
 /// A stored file that was damaged on purpose, until it is healed.
@@ -107,6 +126,11 @@ pub(crate) struct Ledger {
     pub(crate) damage: Option<Damage>,
     /// Whether the present run was disturbed in what it reads, so that its snapshot may lack something.
     pub(crate) may_lack: bool,
+    /// Whether a call failed that gives files a further name, so that names of one file stand apart in the present
+    /// run's tree: its manifest has that they are of one.
+    pub(crate) names_apart: bool,
+    /// How many were ever seen.
+    seen_ever: usize,
     /// Whether a clock that is wrong decides what goes.
     pub(crate) clock_is_wrong: bool,
 }
@@ -219,12 +243,17 @@ impl Ledger {
                 )));
             }
         } else if complete {
-            if let Some(differs) = Tree::of(&world.source()).difference(&Tree::of(&inside)) {
+            let both = [world.source(), inside.clone()].map(|folder| Tree::of(&folder));
+            let [source, stored] = match self.names_apart {
+                true => both.map(Tree::of_files_apart),
+                false => both,
+            };
+            if let Some(differs) = source.difference(&stored) {
                 return Err(Trouble::Lost(format!(
                     "{at} is not as its source: {differs}"
                 )));
             }
-            if has_rsync() {
+            if has_rsync() && !self.names_apart {
                 if let Some(line) = rsync_finds(&world.source(), &inside) {
                     return Err(Trouble::Lost(format!(
                         "{at} is not as its source: rsync: {line}"
@@ -237,7 +266,7 @@ impl Ledger {
         let day = day.ok_or_else(|| Trouble::Wrong(format!("{at} has no day")))?;
         let started = record["started_at"].as_str().and_then(|at| at.parse().ok());
         let started = started.ok_or_else(|| Trouble::Wrong(format!("{at} has no time")))?;
-        let counts = complete && is_empty("suspect") && !world.is_ahead(day);
+        let is_good = complete && is_empty("suspect") && !world.is_ahead(started);
         let names = walkdir::WalkDir::new(&records).sort_by_file_name();
         let names = names
             .into_iter()
@@ -252,9 +281,11 @@ impl Ledger {
             records: Sums::of_files(&records, names),
             day,
             started,
+            number: self.seen_ever,
             complete,
-            counts,
+            is_good,
         };
+        self.seen_ever += 1;
         self.seen.insert(id.to_owned(), seen);
         Ok(by_rsync)
     }
@@ -274,7 +305,7 @@ impl Ledger {
         let mut good: Vec<(&String, &Seen)> = self
             .seen
             .iter()
-            .filter(|(id, seen)| seen.counts && (!let_go.contains(*id) || !is_gone(id)))
+            .filter(|(id, seen)| seen.counts(world) && (!let_go.contains(*id) || !is_gone(id)))
             .collect();
         // After a journey a later one may have an earlier name.
         good.sort_by_key(|(id, seen)| (seen.started, *id));
@@ -296,14 +327,14 @@ impl Ledger {
     /// A person says that all suspect snapshots are as they should be.
     pub(crate) fn accept_all(&mut self) {
         for seen in self.seen.values_mut() {
-            seen.counts = seen.complete;
+            seen.is_good = seen.complete;
         }
     }
 
     /// The newest that takes a place in retention.
-    pub(crate) fn newest_good(&self) -> Option<&String> {
-        let good = self.seen.iter().filter(|(_, seen)| seen.counts);
-        let newest = good.max_by_key(|(id, seen)| (seen.started, *id));
+    pub(crate) fn newest_good(&self, world: &World) -> Option<&String> {
+        let good = self.seen.iter().filter(|(_, seen)| seen.counts(world));
+        let newest = good.max_by_key(|(_, seen)| (seen.started, seen.number));
         newest.map(|(id, _)| id)
     }
 

@@ -249,6 +249,7 @@ impl Life<'_> {
             let counts = (done.changing, done.counts.clone());
             self.counts.insert(doing, counts);
         }
+        self.ledger.names_apart = matches!(fate, Fate::Fails { call: "linkat", .. });
         self.ledger.may_lack = kind == Some(Kind::Failed) && done.ran.code != 0;
         self.look(&what)?;
         Ok(done)

@@ -172,9 +172,9 @@ impl World {
         self.now.date_naive() - Days::new(days)
     }
 
-    /// Whether a day has not come yet.
-    pub(crate) fn is_ahead(&self, day: NaiveDate) -> bool {
-        day > self.now.with_timezone(&self.zone).date_naive()
+    /// Whether a time has not come yet: that of no run of this night, whichever of its attempts it is.
+    pub(crate) fn is_ahead(&self, time: DateTime<Utc>) -> bool {
+        time > self.now + TimeDelta::hours(12)
     }
 
     /// Its clock is as another one's.
