@@ -253,6 +253,12 @@ impl Error {
         }
     }
 
+    /// What the system said, where a call of it is the cause.
+    pub(crate) fn errno(&self) -> Option<Errno> {
+        let cause = self.source.as_ref()?.downcast_ref::<io::Error>()?;
+        cause.raw_os_error().map(Errno::from_raw_os_error)
+    }
+
     /// Whether the basis, or its manifest, cannot be read: a plan with another basis, or with none,
     /// does not need it.
     #[must_use]

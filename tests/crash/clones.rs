@@ -426,3 +426,55 @@ fn what_shares_blocks_on_xfs_is_whole_or_not_there() {
     }
     kill_at_changed_file(&mut with_changed_file(XFS));
 }
+
+/// How many calls of a kind fail, each by itself.
+const AT_EACH_CALL: usize = 8;
+
+/// What a run could not do in a clone, whichever call failed, is done by the next one: a clone of that is not
+/// taken over unseen.
+#[test]
+fn what_a_run_could_not_set_or_take_away_in_a_clone_the_next_one_does() {
+    let name = "what_a_run_could_not_set_or_take_away_in_a_clone_the_next_one_does";
+    if is_missing(name, &[&TOOLS[..], &["btrfs"]].concat(), true) {
+        return;
+    }
+    let mut disk = Disk::new();
+    let source = disk.world.source();
+    let folder = source.join("folder");
+    fs::create_dir(&folder).unwrap();
+    for name in ["changed", "gone", "same"] {
+        fs::write(folder.join(name), name).unwrap();
+        fs::write(source.join(name), name).unwrap();
+    }
+    disk.world.apply(BEFORE[0]).expect(0);
+    for folder in [&source, &folder] {
+        fs::write(folder.join("changed"), "once more").unwrap();
+        fs::remove_file(folder.join("gone")).unwrap();
+        fs::write(folder.join("new"), "new").unwrap();
+    }
+    disk.keep();
+    let mut points = 0;
+    for (call, error) in [
+        ("utimensat", "EMLINK"),
+        ("mkdirat", "EACCES"),
+        ("unlinkat", "EPERM"),
+        ("read", "EIO"),
+    ] {
+        disk.bring_back();
+        let trace = format!("trace={call}");
+        disk.world.traced(NOW, &["-e", &trace]).expect(0);
+        let calls = disk.world.trace().lines().count();
+        // Those at the end are the tree's and its record's.
+        for nth in (1..=calls).rev().step_by(1 + calls / AT_EACH_CALL) {
+            disk.bring_back();
+            let world = &disk.world;
+            let inject = format!("inject={call}:error={error}:when={nth}");
+            let done = world.traced(NOW, &["-e", &trace, "-e", &inject]);
+            let later = world.apply(LATER);
+            assert_eq!(later.code, 0, "{inject}: {}\n{}", done.all(), later.all());
+            equal(world, "latest");
+            points += usize::from(done.code != 0);
+        }
+    }
+    assert!(points > 4, "{points}");
+}

@@ -27,6 +27,11 @@ pub(super) fn keep(worker: &mut Worker<'_>, item: &BuildItem, line: &[u8]) -> Re
     let ItemKind::File(stat, None) = &item.what else {
         return Ok(false);
     };
+    // In a clone only what it has from the basis is counted there.
+    let is_elsewhere = build.clone_of.is_some() && !item.node.inherited;
+    if is_elsewhere || build.doubtful.has(worker.path()) {
+        return Ok(false);
+    }
     let is_judged_by_basis = matches!(build.reference, Reference::Basis);
     let is_named_so = worker.path().file_name() == bytes(&item.name);
     if !is_judged_by_basis || !is_named_so || stat.immutable || stat.append_only {

@@ -38,6 +38,7 @@ use super::{
     build_context::BuildContext,
     capability_checks,
     compared::Compared,
+    doubt::DoubtfulPaths,
     feed::Feed,
     jobs::{BuildJob, BuildJobResult, DirectoryNode, LinkGroup, Tally},
     resume_journal::{self, ResumeJournal, Taken},
@@ -162,6 +163,11 @@ pub(super) fn build_tree(
         unsynced: AtomicBool::new(false),
         block_bytes: OnceLock::new(),
         clone_of: started.clone_of.clone(),
+        doubtful: started
+            .clone_of
+            .as_ref()
+            .map(|record| DoubtfulPaths::of(&record.problems))
+            .unwrap_or_default(),
         lost_groups: Mutex::default(),
     };
     let mut builder = Builder::new(

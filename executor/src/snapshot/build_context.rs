@@ -15,6 +15,7 @@ use schema::{
 };
 
 use super::{
+    doubt::DoubtfulPaths,
     feed::Feed,
     limits::{free_bytes, too_little_space},
     resume_journal::CopiedFile,
@@ -90,6 +91,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) unsynced: AtomicBool,
     /// The basis' record, where the tree began as a clone of it that is taken over unseen.
     pub(super) clone_of: Option<Arc<SnapshotRecord>>,
+    /// Where such a clone is looked at all the same.
+    pub(super) doubtful: DoubtfulPaths,
     /// Numbers of files of several names in the basis of which it is counted that they are not as it has
     /// them: the new tree's are counted by themselves.
     pub(super) lost_groups: Mutex<HashSet<u64>>,

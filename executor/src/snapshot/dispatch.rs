@@ -112,14 +112,17 @@ impl Worker<'_> {
             }
             item.basis = Some(Box::new(as_before::entry_of(self, line)?));
         }
-        if !item.node.inherited {
-            return self.make_kind(&item);
-        }
-        if inherit::take_over(self, &mut item)? {
+        let inherited = item.node.inherited;
+        if inherited && inherit::take_over(self, &mut item)? {
             return Ok(());
         }
-        if let Some(entry) = item.basis.as_deref() {
+        if self.build.clone_of.is_some()
+            && let Some(entry) = item.basis.as_deref()
+        {
             inherit::count_lost(self, entry);
+        }
+        if !inherited {
+            return self.make_kind(&item);
         }
         let listed = self.tally.totals.entries;
         self.make_kind(&item)?;

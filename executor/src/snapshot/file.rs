@@ -316,8 +316,11 @@ fn link_to_basis(
     entry: &Entry,
     stat: &Stat,
 ) -> Result<Option<Stored>> {
-    // Only of a file that surely stayed where it was nobody else can be given the inode.
     let build = worker.build;
+    if entry.tree == 0 && build.doubtful.has(&entry.path) {
+        return Ok(None);
+    }
+    // Only of a file that surely stayed where it was nobody else can be given the inode.
     let stayed = build.since(entry).untouched(entry, stat) && *entry.path == *worker.path();
     let asks = !stayed || stat.nlink > 1 || entry.group.is_some();
     let source = asks.then_some((stat.dev, stat.ino));

@@ -5,15 +5,16 @@
 
 use std::ffi::{OsStr, OsString};
 
-use schema::escape;
+use schema::{StoredPath, journal::ProblemKind};
 
 use super::{
     file,
     jobs::{BuildItem, ItemKind},
+    limits::ends_everything,
     worker::Worker,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, system_reason},
     manifest::Entry,
     remove::remove_tree,
     survey::Stretch,
@@ -47,7 +48,8 @@ pub(super) fn take_over(worker: &mut Worker<'_>, item: &mut BuildItem) -> Result
         && entry.stored.is_some() == is_file;
     // Attributes of what is no file are read and compared where there are any.
     let known = is_file || entry.xattrs_digest.is_none();
-    if !stands || !known || !worker.build.since(entry).untouched(entry, &stat) {
+    let is_doubtful = worker.build.doubtful.has(worker.path());
+    if !stands || !known || is_doubtful || !worker.build.since(entry).untouched(entry, &stat) {
         return Ok(false);
     }
     if is_file {
@@ -105,23 +107,42 @@ pub(super) fn is_there(worker: &mut Worker<'_>, new: &Dir, name: &OsStr) -> bool
 pub(super) fn take_away(worker: &mut Worker<'_>, names: &[OsString]) -> Result<()> {
     let node = worker.node()?;
     node.touch();
-    let Some(dir) = worker.new_dir()? else {
-        return Ok(());
-    };
+    let dir = node.new.open_or_make();
     for name in names {
         worker.build.check()?;
         let path = node.path.join(bytes(name));
-        remove_tree(&dir, name, &escape::display(&path), worker.build.context)?;
+        let removed = match &dir {
+            Ok(dir) => remove_tree(dir, name, &path.shown(), worker.build.context),
+            Err(error) => Err(Error::io("open", &node.path.to_absolute(), *error)),
+        };
+        leave_unlisted(worker, &path, removed)?;
     }
     Ok(())
 }
 
 /// Nothing was listed for an entry: then the basis' must not stand there either.
 pub(super) fn clear_unlisted(worker: &mut Worker<'_>, item: &BuildItem) -> Result<()> {
-    let dir = item
-        .node
-        .new
-        .open_or_make()
-        .map_err(|error| Error::io("open", &worker.here(), error))?;
-    worker.clear(&dir, &item.name)
+    let opened = item.node.new.open_or_make();
+    let cleared = match opened {
+        Ok(dir) => worker.clear(&dir, &item.name),
+        Err(error) => Err(Error::io("open", &worker.here(), error)),
+    };
+    let path = worker.path().to_owned();
+    leave_unlisted(worker, &path, cleared)
+}
+
+/// Lists what should not stand there and could not be taken away: the next clone looks at it again.
+fn leave_unlisted(worker: &mut Worker<'_>, path: &StoredPath, removed: Result<()>) -> Result<()> {
+    let Err(error) = removed else { return Ok(()) };
+    let errno = error.errno().filter(|errno| !ends_everything(*errno));
+    let Some(errno) = errno else {
+        return Err(error);
+    };
+    let because = system_reason(&errno.into());
+    worker.problem_at(
+        path,
+        ProblemKind::Unlisted,
+        format!("is as the snapshot before has it, and cannot be taken away: {because}"),
+    );
+    Ok(())
 }

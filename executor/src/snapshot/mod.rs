@@ -13,6 +13,7 @@ mod compared;
 mod content;
 mod copying;
 mod dispatch;
+mod doubt;
 mod feed;
 mod file;
 mod folder;

@@ -33,7 +33,10 @@ pub(super) fn make_special_entry(
     let special = SpecialEntry {
         item,
         stat,
-        untouched: basis.filter(|basis| worker.build.since(basis).untouched(*basis, stat)),
+        untouched: basis.filter(|basis| {
+            worker.build.since(basis).untouched(*basis, stat)
+                && !worker.build.doubtful.has(worker.path())
+        }),
     };
     let mut entry = Entry::of(worker.path(), stat);
     let Some(attributes) = special.read_source(worker, &mut entry) else {

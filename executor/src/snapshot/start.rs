@@ -13,7 +13,7 @@ use schema::{
     record::{Capabilities, SnapshotRecord},
 };
 
-use super::resume_journal;
+use super::{doubt::names_all_doubts, resume_journal};
 use crate::{
     error::{Error, Result},
     event::Stop,
@@ -190,7 +190,7 @@ fn taken_over_unseen(
     // What it stores is counted from what the basis stores, and names are the sources' own.
     let serves = |record: &SnapshotRecord| {
         let counted = record.totals.files == 0 || !record.files_stored_by.is_empty();
-        counted && record.totals.renamed == 0
+        counted && record.totals.renamed == 0 && names_all_doubts(&record.problems)
     };
     Ok(Some(record).filter(serves).map(Arc::new))
 }

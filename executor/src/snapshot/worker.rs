@@ -238,6 +238,17 @@ impl<'w> Worker<'w> {
 
     /// Lists a problem with the entry at hand.
     pub(super) fn problem(&mut self, kind: ProblemKind, message: impl Into<String>) {
+        let path = self.path().to_owned();
+        self.problem_at(&path, kind, message);
+    }
+
+    /// The same of another entry.
+    pub(super) fn problem_at(
+        &mut self,
+        path: &StoredPath,
+        kind: ProblemKind,
+        message: impl Into<String>,
+    ) {
         let totals = &mut self.tally.totals;
         match kind {
             ProblemKind::Unreadable
@@ -250,7 +261,7 @@ impl<'w> Worker<'w> {
         }
         if self.tally.problems.len() < MAX_PROBLEMS {
             self.tally.problems.push(Problem {
-                path: escape::display(&self.here()),
+                path: path.shown(),
                 kind,
                 message: message.into(),
             });

@@ -58,6 +58,15 @@ impl ManifestDamage {
     }
 }
 
+/// What becomes of damaged segments where a manifest is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// What they list is not given.
+    PassedOver,
+    /// They are an error.
+    Told,
+}
+
 impl Store {
     /// Opens a snapshot's manifest.
     ///
@@ -89,10 +98,13 @@ impl Store {
     /// # Errors
     /// As [`Self::manifest`], for the basis.
     pub fn manifests(&self, basis: SnapshotId, also: &[Basis]) -> Result<Reader> {
-        Ok(self.manifests_with_segments(basis, also)?.0)
+        Ok(self
+            .manifests_with_segments(basis, also, Damaged::PassedOver)?
+            .0)
     }
 
-    /// As [`Self::manifests`], with the segments of the basis where its manifest is in segments.
+    /// As [`Self::manifests`], with the segments of the basis where its manifest is in segments, of which
+    /// damaged ones can be an error.
     ///
     /// # Errors
     /// As [`Self::manifest`], for the basis.
@@ -100,6 +112,7 @@ impl Store {
         &self,
         basis: SnapshotId,
         also: &[Basis],
+        damaged: Damaged,
     ) -> Result<(Reader, Option<Arc<Segments>>)> {
         let others = also.iter().filter_map(|other| self.manifest(other.id).ok());
         // Entries are told apart by their place in the list, so either all are read or none.
@@ -108,8 +121,11 @@ impl Store {
             StoredManifest::Whole(file) => (Reader::new(file), None),
             StoredManifest::Segments(segments) => {
                 let segments = Arc::new(segments.kept());
-                let reader = Reader::of_whole_segments(Arc::clone(&segments));
-                (reader, Some(segments))
+                let of_segments = match damaged {
+                    Damaged::PassedOver => Reader::of_whole_segments,
+                    Damaged::Told => Reader::of_segments,
+                };
+                (of_segments(Arc::clone(&segments)), Some(segments))
             }
         };
         let reader = opened.map_err(|error| self.manifest_io("read", basis, error))?;

@@ -22,7 +22,7 @@ use schema::{
 
 pub(crate) use self::{
     early::{EarlyRecords, FoundRecords},
-    manifests::StoredManifest,
+    manifests::{Damaged, StoredManifest},
 };
 pub use self::{
     homes::Homes,

@@ -227,8 +227,11 @@ impl Ledger {
         let stored = Tree::of(&tree);
         let listed = (sums.count(), entries);
         let there = (stored.sums.count(), stored.listing.len() + 1);
-        // What of another tool's tree cannot be read stays where it is, and is told.
-        let may_have_more = self.others.contains_key(id) && !complete;
+        // What of another tool's tree cannot be read stays where it is, and is told; so is what a clone has
+        // and could not be taken away.
+        let mut problems = record["problems"].as_array().into_iter().flatten();
+        let is_told = problems.any(|problem| problem["kind"] == "unlisted");
+        let may_have_more = !complete && (self.others.contains_key(id) || is_told);
         if listed != there && !(may_have_more && listed < there) {
             return Err(Trouble::Lost(format!(
                 "{at}: files and entries in the manifest {listed:?}, in the tree {there:?}"

@@ -17,7 +17,7 @@ use crate::{
         resume_journal::{CopiedFile, ResumeJournal, Taken},
         start::Started,
     },
-    store::Store,
+    store::{Damaged, Store},
     survey::{LeftOutFolders, StretchedManifest, Surveyed},
     sys::{Folder, Kind, Takeover, stat::Nanos},
 };
@@ -53,9 +53,14 @@ fn open_manifests(
     also: &[Basis],
 ) -> Result<OpenManifests> {
     let (store, step) = (build.store, build.step);
+    // What is linked is only linked less where something is not known of the basis; a clone has it all the same.
+    let damaged = match started.clone_of {
+        Some(_) => Damaged::Told,
+        None => Damaged::PassedOver,
+    };
     let opened = step.basis.as_ref().map(|from| {
         store
-            .manifests_with_segments(from.id, also)
+            .manifests_with_segments(from.id, also, damaged)
             .map_err(Error::of_basis)
     });
     let (basis, segments): (_, Option<Arc<Segments>>) = match opened.transpose()? {

@@ -294,11 +294,12 @@ impl Builder<'_> {
             Some((above, name)) => Some(self.source_folder(above, name, stat)),
             None => Some(self.source_folder(node.source.as_ref()?, &name, stat)),
         });
-        let inherited = node.inherited && in_basis.is_some();
+        let is_doubtful = self.build.doubtful.has(&path);
+        let inherited = node.inherited && in_basis.is_some() && !is_doubtful;
         let new = match (node.inherited, inherited) {
             (false, _) => node.new.child(&name),
             (true, true) => node.new.child_to_make(&name, Takeover::Clone),
-            // Of what the basis has under its name a folder is made; what is in it is all new.
+            // Of what the basis has under its name a folder is made; whatever is in it is looked at.
             (true, false) => node.new.child_to_make(&name, Takeover::Leftover),
         };
         let new = new.made_with(self.build.mode_there(Kind::Folder, stat.mode));
@@ -309,7 +310,7 @@ impl Builder<'_> {
                 .map(|(above, basis)| above.child(basis.stored_name())),
             source,
             path.clone(),
-            (node.continued, inherited),
+            (node.continued || (node.inherited && !inherited), inherited),
         );
         // Whatever is in it, on whatever thread, is lost with it.
         if node.is_lost() {

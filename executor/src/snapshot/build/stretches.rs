@@ -38,7 +38,13 @@ impl StretchedBasis {
         let segments = segments.filter(|segments| segments.digest() == stretched.digest)?;
         let is_basis = build.clone_of.as_ref()?.id == stretched.basis;
         let is_alone = also.is_empty() && matches!(build.reference, Reference::Basis);
-        if !is_basis || !is_alone || stretched.lines.len() != segments.digests().len() {
+        // One would be taken over with all that is doubtful in it.
+        let is_doubtful = !build.doubtful.is_empty();
+        if !is_basis
+            || !is_alone
+            || is_doubtful
+            || stretched.lines.len() != segments.digests().len()
+        {
             return None;
         }
         let mut starts = vec![0];
