@@ -13,6 +13,12 @@ const WAITING: usize = 4096;
 /// How long after a gulp of output the next one is taken. Who tells of each of a hundred thousand files
 /// would otherwise be woken for, and wake us for, every line.
 const GULP: Duration = Duration::from_millis(2);
+/// The same where many gulps were taken and this one is far from what a pipe holds.
+const LATER_GULP: Duration = Duration::from_millis(20);
+/// How many that are.
+const MANY_GULPS: u32 = 100;
+/// A part of what a pipe holds (64 KiB, pipe(7)), in bytes, that leaves room for what comes in such a time.
+const SMALL_GULP: usize = 12 << 10;
 /// A longer line is cut: no path is as long, nor what is said of one.
 const LONGEST_LINE: usize = 1 << 20;
 
@@ -78,13 +84,20 @@ pub(super) fn read_lines(
         let mut output = BufReader::with_capacity(64 << 10, output);
         let mut bytes = Vec::new();
         let mut taken: Option<Instant> = None;
+        let (mut gulps, mut pause) = (0_u32, GULP);
         loop {
-            if output.buffer().is_empty() {
-                let early = taken.and_then(|taken| GULP.checked_sub(taken.elapsed()));
+            let is_gulp = output.buffer().is_empty();
+            if is_gulp {
+                let early = taken.and_then(|taken| pause.checked_sub(taken.elapsed()));
                 early.into_iter().for_each(std::thread::sleep);
                 taken = Some(Instant::now());
             }
             let Ok(some) = output.fill_buf() else { break };
+            if is_gulp {
+                gulps = gulps.saturating_add(1);
+                let is_slow = gulps > MANY_GULPS && some.len() < SMALL_GULP;
+                pause = if is_slow { LATER_GULP } else { GULP };
+            }
             if some.is_empty() {
                 break;
             }

@@ -14,7 +14,7 @@ use super::{
     HistoryRemote,
     layout::{object_file, object_of},
     put_list::PutList,
-    staging::{PUT, StagedObject},
+    staging::{PUT, PUT_OBJECTS, StagedObject},
     upload::SourceTree,
 };
 use crate::{
@@ -29,8 +29,8 @@ use crate::{
     sys::Kind,
 };
 
-/// Objects of a batch: symlinks to long paths take a block each.
-const OBJECTS_AT_ONCE: usize = 16_384;
+/// Objects of a batch: each is a symlink in the cache meanwhile, and a name in memory.
+const OBJECTS_AT_ONCE: usize = 65_536;
 /// Their bytes.
 const BYTES_AT_ONCE: u64 = 4 << 30;
 /// Waits between the attempts of a batch.
@@ -169,7 +169,7 @@ impl Putting<'_> {
         left: &mut BTreeSet<Digest>,
     ) -> Result<(RcloneExit, FileFaults)> {
         let (remote, live) = (self.remote, self.source.live);
-        let (from, to) = (remote.cache.named(PUT), remote.objects());
+        let (from, to) = (remote.cache.named(PUT_OBJECTS), remote.objects());
         let arguments = [
             "copy",
             &from,
