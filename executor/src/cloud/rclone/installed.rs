@@ -46,6 +46,9 @@ pub(crate) fn clean_environment(command: &mut Command) {
             command.env_remove(&name);
         }
     }
+    // Half of what a start of an older rclone takes is a table of the widths of letters, which is for those who
+    // look around in its `ncdu` alone (tcell, https://github.com/gdamore/tcell/blob/main/README.md).
+    command.env("TCELL_MINIMIZE", "1");
 }
 
 /// Asks rclone for its version.
