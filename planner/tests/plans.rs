@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../../tests/plans/approval.rs"]
+mod approval;
 #[path = "../../tests/plans/mirrors.rs"]
 mod mirrors;
 #[path = "../../tests/plans/random.rs"]

@@ -164,6 +164,8 @@ fn changed_metadata_alone_takes_a_new_inode_and_leaves_the_old_snapshot_as_it_wa
         "time",
         "attribute",
         "all of it and renamed",
+        "attribute and renamed",
+        "attribute and copied",
     ];
     let before = |root: &Path| {
         for (number, name) in (0..).zip(names) {
@@ -182,11 +184,22 @@ fn changed_metadata_alone_takes_a_new_inode_and_leaves_the_old_snapshot_as_it_wa
         std::os::unix::fs::lchown(&renamed, Some(1234), Some(5678)).unwrap();
         set_mode(&renamed, 0o600);
         set_time(&renamed, 5, 5);
+        // Whose attributes alone are others looks as it did, wherever it is now: reading tells.
+        rename(root, "attribute and renamed", "renamed with attribute");
+        let copied = root.join("copied with attribute");
+        fs::copy(root.join("attribute and copied"), &copied).unwrap();
+        fs::remove_file(root.join("attribute and copied")).unwrap();
+        set_time(&copied, 1_700_000_000, 1);
+        for name in ["renamed with attribute", "copied with attribute"] {
+            crate::metadata::attribute(&root.join(name), "user.new", "yes");
+        }
     });
     for name in &names[..4] {
         two.apart(name, name);
     }
     two.apart("all of it and renamed", "renamed");
+    two.apart("attribute and renamed", "renamed with attribute");
+    two.apart("attribute and copied", "copied with attribute");
     for name in names {
         let old = two
             .world

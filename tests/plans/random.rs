@@ -151,7 +151,7 @@ fn room_keeps_the_laws(world: &World, plan: &Plan) {
 }
 
 /// What a run withheld until a person approves.
-fn waits_for_approval(plan: &Plan) -> Vec<SnapshotId> {
+pub(crate) fn waits_for_approval(plan: &Plan) -> Vec<SnapshotId> {
     let rotations = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Rotate(step) => Some(&step.on_complete),
         _ => None,
@@ -166,7 +166,7 @@ fn waits_for_approval(plan: &Plan) -> Vec<SnapshotId> {
 }
 
 /// All that a plan deletes.
-fn deleted(plan: &Plan) -> Vec<SnapshotId> {
+pub(crate) fn deleted(plan: &Plan) -> Vec<SnapshotId> {
     let rotations = plan.steps.iter().flat_map(|step| match &step.action {
         Action::Rotate(step) => vec![&step.on_complete],
         Action::Delete(step) => vec![&step.rotation],

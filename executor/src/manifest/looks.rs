@@ -115,3 +115,66 @@ impl Looks {
         self.looks_like(stat) && self.ino == stat.ino && self.ctime == stat.ctime && whole
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schema::StoredPath;
+
+    use super::*;
+
+    /// The looks of a file, and what its source is when something is done to either.
+    fn after(change: impl FnOnce(&mut Looks, &mut Stat)) -> (Looks, Stat) {
+        let stat = Stat::of(rustix::fs::CWD, "/proc/self/exe").unwrap();
+        let mut stat = Stat {
+            kind: Kind::File,
+            device: (0, 0),
+            ..stat
+        };
+        let mut looks = Looks::from(&Entry::of(StoredPath::new("a"), &stat));
+        looks.has_digest = true;
+        change(&mut looks, &mut stat);
+        (looks, stat)
+    }
+
+    #[test]
+    fn a_file_that_anything_was_done_to_is_not_untouched() {
+        let untouched = |change: fn(&mut Looks, &mut Stat)| {
+            let (looks, stat) = after(change);
+            looks.untouched(&stat)
+        };
+        assert!(untouched(|_, _| ()));
+        assert!(!untouched(|_, stat| stat.ino += 1));
+        assert!(!untouched(|_, stat| stat.ctime += 1));
+        assert!(!untouched(|_, stat| stat.mtime += 1));
+        assert!(!untouched(|_, stat| stat.size += 1));
+        assert!(!untouched(|_, stat| stat.mode ^= 1));
+        assert!(!untouched(|_, stat| stat.uid += 1));
+        assert!(!untouched(|_, stat| stat.gid += 1));
+        assert!(!untouched(|_, stat| stat.kind = Kind::Fifo));
+        assert!(!untouched(|looks, _| looks.device = Some((1, 3))));
+        assert!(!untouched(|looks, _| looks.torn = true));
+        assert!(!untouched(|looks, _| looks.unread = true));
+    }
+
+    #[test]
+    fn another_mode_or_owner_leaves_the_content_and_another_inode_may_have_another() {
+        let same = |change: fn(&mut Looks, &mut Stat)| {
+            let (looks, stat) = after(change);
+            (looks.same_content(&stat), looks.may_have_content(&stat))
+        };
+        assert_eq!(same(|_, stat| stat.mode ^= 1), (true, true));
+        assert_eq!(same(|_, stat| stat.uid += 1), (true, true));
+        assert_eq!(same(|_, stat| stat.ctime += 1), (true, true));
+        assert_eq!(same(|_, stat| stat.ino += 1), (false, true));
+        for change in [
+            (|_, stat| stat.mtime += 1) as fn(&mut Looks, &mut Stat),
+            |_, stat| stat.size += 1,
+            |_, stat| stat.kind = Kind::Fifo,
+            |looks, _| looks.has_digest = false,
+            |looks, _| looks.torn = true,
+            |looks, _| looks.absent = true,
+        ] {
+            assert_eq!(same(change), (false, false));
+        }
+    }
+}

@@ -233,3 +233,20 @@ fn what_the_machine_has_not_seen_three_times_or_somebody_had_back_stays() {
     );
     assert!(!lab.far(&format!("records/{}.expired.json", id(4))).exists());
 }
+
+#[test]
+fn while_a_suspect_snapshot_waits_for_a_person_nothing_is_let_go_or_taken_away() {
+    let Some(lab) = four_days("expire") else {
+        return;
+    };
+    // It came there after the step was planned.
+    lab.write(5, "home/all", "encrypted\n");
+    let mut sealed = lab.seal(5);
+    sealed.record.suspect = vec!["most files are gone".to_owned()];
+    lab.upload_sealed(5, &sealed).unwrap();
+    let before = lab.all_far();
+    let done = lab.expire(&[3], &[1]).unwrap();
+    let because = format!("because {} there is suspect", id(5));
+    assert!(done.message.contains(&because), "{}", done.message);
+    assert_eq!(lab.all_far(), before);
+}

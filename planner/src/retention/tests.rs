@@ -401,3 +401,24 @@ fn rules_in_force_are_those_that_keep_something() {
         "the newest stays as such"
     );
 }
+
+#[test]
+fn where_only_the_last_ones_are_kept_that_rule_is_named() {
+    let found = [
+        at("2025-01-12 02:00"),
+        at("2025-01-13 02:00"),
+        at("2025-01-14 02:00"),
+    ];
+    let policy = Policy {
+        keep_last: 2,
+        ..only(0, 0, 0)
+    };
+    assert_eq!(
+        gone(&policy, "2025-01-14 15:00", &found),
+        ["12 02:00: not of the last 2 snapshots (local.keepLast)"]
+    );
+    assert_eq!(
+        gone(&only(0, 0, 0), "2025-01-14 15:00", &found[1..]),
+        ["13 02:00: not the newest (local.keepDaily is 0)"]
+    );
+}
