@@ -1,5 +1,6 @@
 //! Which deletions wait for a person, night after night.
 
+use schema::plan::Action;
 use serde_json::json;
 
 use super::{
@@ -43,4 +44,23 @@ fn what_another_word_lets_go_at_once_waits_although_the_numbers_are_mended() {
         let gone = if waits == 0 { 2 + unpinned } else { 0 };
         assert_eq!(deleted(&plan).len(), gone, "{unpinned}");
     }
+}
+
+#[test]
+fn what_made_room_is_counted_with_what_goes_after_it() {
+    let mut world = mended(1);
+    let plan = world.plan();
+    let needs = plan.steps.iter().find_map(|step| match &step.action {
+        Action::SpaceCheck(check) => Some(check.needed_bytes + check.min_free_bytes),
+        _ => None,
+    });
+    world.inventory.destination.as_mut().unwrap().free_bytes = needs.unwrap() - 1;
+    let made = world.plan();
+    let room = made.steps.iter().find_map(|step| match &step.action {
+        Action::Delete(step) => Some(step.rotation.deletions.len()),
+        _ => None,
+    });
+    assert_eq!(room, Some(1));
+    assert_eq!(waits_for_approval(&made), []);
+    assert_eq!(deleted(&made), deleted(&plan));
 }
