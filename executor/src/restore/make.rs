@@ -425,8 +425,15 @@ pub(super) fn finish_folder(
         true => metadata::apply_metadata_to_ours(&handle, item, attributes, open, holds, faults),
         false => metadata::apply_metadata(&handle, item, attributes, open, holds, faults),
     }
-    if marked {
-        let _ = folder.remove_file(OsStr::new(names::MARKER));
+    if marked
+        && let Err(error) = folder.remove_file(OsStr::new(names::MARKER))
+        && error != Errno::NOENT
+    {
+        faults.sentences.push(format!(
+            "{}, the mark of an unfinished restore, cannot be removed: {}; the same command again removes it",
+            names::MARKER,
+            system_reason(&error.into())
+        ));
     }
     if closed {
         metadata::apply_metadata(&handle, item, attributes, 0, holds, &mut Faults::default());

@@ -55,7 +55,7 @@ impl Tree {
     }
 
     /// The same without which names are of one file.
-    fn of_files_apart(mut self) -> Self {
+    pub(crate) fn of_files_apart(mut self) -> Self {
         for line in &mut self.listing {
             if let Some((file, _)) = line.rsplit_once(" = ") {
                 *line = file.to_owned();

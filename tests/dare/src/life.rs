@@ -356,7 +356,11 @@ impl Life<'_> {
             .map_err(|error| Trouble::Wrong(format!("latest: {error}")))?;
         let source = self.world.source();
         let inside = latest.join(source.strip_prefix("/").unwrap());
-        match Tree::of(&source).difference(&Tree::of(&inside)) {
+        let mut both = [source, inside].map(|folder| Tree::of(&folder));
+        if self.ledger.names_apart {
+            both = both.map(Tree::of_files_apart);
+        }
+        match both[0].difference(&both[1]) {
             None => Ok(()),
             Some(differs) => Err(Trouble::Lost(format!(
                 "code 0, and latest is not as the source: {differs}"
