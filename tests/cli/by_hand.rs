@@ -135,6 +135,19 @@ fn what_a_clock_that_was_ahead_made_can_be_deleted_and_latest_leads_on() {
 }
 
 #[test]
+fn what_a_clock_that_was_ahead_made_accounts_for_no_deletion() {
+    let mut lab = nights(6);
+    for day in 1..=8 {
+        lab.backup(&format!("2031-01-{day:02}T02:00:00+01:00"));
+    }
+    lab.backup(&night(7));
+    lab.set("local.keepDaily", 2);
+    let ran = lab.at(&night(8), &["apply"]).expect(3);
+    assert!(ran.stdout.contains("backup prune"), "{}", ran.stdout);
+    assert_eq!(snapshots(&lab).len(), 8 + 8);
+}
+
+#[test]
 fn a_snapshot_whose_record_is_damaged_can_be_deleted() {
     let lab = nights(3);
     let id = id_of(&night(2));

@@ -283,6 +283,37 @@ fn a_folder_that_cannot_be_opened_once_it_is_made_does_not_stay_in_the_tree() {
 }
 
 #[test]
+fn a_symlink_that_could_not_be_made_is_told_and_the_next_run_makes_it() {
+    let name = "a_symlink_that_could_not_be_made_is_told_and_the_next_run_makes_it";
+    if is_missing(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = with_a_folder();
+    std::os::unix::fs::symlink("file", world.path("src/first/link")).unwrap();
+    let link = |tree: &str| fs::read_link(world.in_snapshot(tree).join("first/link"));
+    world.keep();
+    world.traced(NOW, &["-e", "trace=symlinkat"]).expect(0);
+    let trace = world.trace();
+    let nth = 1 + trace
+        .lines()
+        .position(|line| line.contains("\"link\""))
+        .expect("the symlink is made");
+    world.bring_back();
+    let inject = format!("inject=symlinkat:error=EACCES:when={nth}");
+    let done = world.traced(NOW, &["-e", "trace=symlinkat", "-e", &inject]);
+    done.expect(3).says("src/first/link").says("cannot make it");
+    let stored = all_whole(&world.host());
+    link(&stored[0]).unwrap_err();
+    // It is in the manifest, and a restore has it.
+    let (from, to) = (world.text("src"), world.text("back"));
+    world.run(&["restore", "latest", &from, &to]);
+    let restored = fs::read_link(world.path("back/first/link")).unwrap();
+    assert_eq!(restored.to_str(), Some("file"));
+    world.apply(LATER).expect(0);
+    assert_eq!(link("latest").unwrap().to_str(), Some("file"));
+}
+
+#[test]
 fn a_tier_link_that_could_not_be_read_goes_with_its_snapshot() {
     let name = "a_tier_link_that_could_not_be_read_goes_with_its_snapshot";
     if is_missing(name, &["rsync", "strace"], false) {

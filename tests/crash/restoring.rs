@@ -116,3 +116,25 @@ fn what_is_not_on_disk_has_a_mark_above_it_and_is_made_anew_after_a_power_cut() 
     world.run(&words).expect(0);
     is_as_the_source(&from, &to);
 }
+
+#[test]
+fn a_name_that_cannot_be_linked_is_a_copy_that_is_told() {
+    let name = "a_name_that_cannot_be_linked_is_a_copy_that_is_told";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = World::new(&json!({}));
+    crate::tree::make(&world.source(), false);
+    world.apply(BEFORE[0]).expect(0);
+    let (from, to) = (world.text("src"), world.text("back"));
+    let words = ["restore", "latest", &from, &to];
+    let inject = "inject=linkat:error=EPERM:when=1";
+    let done = world.trace_words(&words, &["-e", "trace=linkat", "-e", inject]);
+    let done = done.expect(3).says("links/relative too: is a copy of");
+    done.says("not its hard link").says("remove these copies");
+    let copy = world.path("back/links/relative too");
+    assert_eq!(fs::read_link(&copy).unwrap().to_str(), Some("one"));
+    fs::remove_file(copy).unwrap();
+    world.run(&words).expect(0);
+    is_as_the_source(&from, &to);
+}

@@ -8,7 +8,7 @@ use test_support::{entry_names, id_of};
 
 use crate::{
     fuse::{How, Lacks},
-    nas::{FIRST, Nas, SECOND, different, same_inode, skipped},
+    nas::{FIRST, Nas, SECOND, THIRD, different, same_inode, skipped},
 };
 
 const BOTH: [How; 2] = [How::Refused, How::Ignored];
@@ -133,6 +133,8 @@ fn symlinks_that_cannot_be_there_come_back_and_tiers_have_no_links() {
         entry_names(&nas.world.host().join("daily")),
         [id_of(SECOND)]
     );
+    nas.apply(THIRD, 0)
+        .says("has no symlinks, so `latest` and the links between tiers are left out");
 }
 
 #[test]

@@ -94,7 +94,9 @@ impl Restorer<'_> {
             let name = names::temporary_name(OsStr::new("trial"));
             let trial = dir.new_file(&name, names::UNFINISHED_MODE)?;
             let keeps = Stat::of_fd(&trial).is_ok_and(is_unfinished);
-            dir.remove_file(&name).map(|()| keeps)
+            // Where it really cannot be removed nothing can be put in its place either, which is told.
+            let removed = dir.remove_file(&name).or_else(|_| dir.remove_file(&name));
+            removed.map(|()| keeps)
         };
         self.job.place.holds.modes
             && dir.stat_self().is_ok_and(is_closed)

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use rustix::io::Errno;
 use schema::journal::ProblemKind;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     restorer::Restorer,
 };
 use crate::{
-    error::Result,
+    error::{Result, system_reason},
     sys::{Dir, Kind, Stat},
 };
 
@@ -70,7 +71,17 @@ impl Restorer<'_> {
         };
         let aside = self.aside_for(there.as_ref())?.is_some();
         let mut faults = Faults::default();
-        let linked = group.and_then(|group| self.link(group, item.wanted.kind, dir, name));
+        let linked = match group {
+            Some(group) => self.link(group, item.wanted.kind, dir, name),
+            None => Ok(None),
+        };
+        let linked = linked.or_else(|error| match error {
+            Errno::NOSPC | Errno::DQUOT | Errno::ROFS => Err(RestoreFault::of(error, shown)),
+            error => {
+                self.stands_apart(item, error, &mut faults);
+                Ok(None)
+            }
+        })?;
         let made = match (linked, item.wanted.kind) {
             (Some(made), _) => made,
             // Other names of it wait for this one, so it is not handed to a thread.
@@ -190,16 +201,55 @@ impl Restorer<'_> {
         }
     }
 
-    /// Links to the first name of the same entry; `None` where that cannot be, so it is made anew.
-    fn link(&self, group: (u64, u64), kind: Kind, dir: &Dir, name: &OsStr) -> Option<Made> {
-        let (path, inode) = self.links.get(&group)?;
-        let (folder, first) = path.split_name()?;
-        let first = OsStr::from_bytes(first);
-        let mut at = self.frames.first()?.as_ref()?.dir.again().ok()?;
+    /// Links to the first name of the same entry; `None` where this is the first.
+    fn link(
+        &self,
+        group: (u64, u64),
+        kind: Kind,
+        dir: &Dir,
+        name: &OsStr,
+    ) -> std::result::Result<Option<Made>, Errno> {
+        let (Some((path, inode)), Some(Some(top))) = (self.links.get(&group), self.frames.first())
+        else {
+            return Ok(None);
+        };
+        let Some((folder, first)) = path.split_name() else {
+            return Ok(None);
+        };
+        let mut at = top.dir.again()?;
         for name in folder.names() {
-            at = at.folder(OsStr::from_bytes(name)).ok()?;
+            at = at.folder(OsStr::from_bytes(name))?;
         }
-        make::make_link(&at, first, (kind, *inode), dir, name).ok()
+        let first = OsStr::from_bytes(first);
+        make::make_link(&at, first, (kind, *inode), dir, name).map(Some)
+    }
+
+    /// Tells that an entry could not be linked to its first name, so that it is made anew.
+    fn stands_apart(&self, item: &RestoreItem, error: Errno, faults: &mut Faults) {
+        let group = inode_group(item).and_then(|group| self.links.get(&group));
+        let Some((first, _)) = group else {
+            return;
+        };
+        match error {
+            // Where the first one is, or where this one goes, no link can be.
+            Errno::NOTSUP
+            | Errno::NOSYS
+            | Errno::MLINK
+            | Errno::XDEV
+            | Errno::LOOP
+            | Errno::NOTDIR => faults.limits.link = true,
+            Errno::PERM if !self.job.place.can.hard_links => faults.limits.link = true,
+            error => {
+                let because = match error {
+                    Errno::STALE => "that was exchanged meanwhile".to_owned(),
+                    error => system_reason(&error.into()),
+                };
+                faults.apart = Some(format!(
+                    "is a copy of {} and not its hard link: {because}",
+                    self.job.in_target(first)
+                ));
+            }
+        }
     }
 }
 

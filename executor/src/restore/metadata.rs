@@ -35,6 +35,8 @@ pub(super) struct Faults {
     pub(super) limits: Limits,
     /// Its capabilities are left out: nothing vouches for them.
     pub(super) capabilities_withheld: bool,
+    /// Why it is no hard link of its first name, in a sentence.
+    pub(super) apart: Option<String>,
     /// The rest, in sentences.
     pub(super) sentences: Vec<String>,
 }
@@ -49,13 +51,15 @@ pub(super) struct WantedAttributes {
     pub(super) capabilities_withheld: bool,
 }
 
-/// What of an entry's metadata its file system cannot hold.
+/// What of an entry its file system cannot hold beside its content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) owner: bool,
     pub(super) mode: bool,
     pub(super) time: bool,
     pub(super) attributes: bool,
+    /// Its being one file with another name.
+    pub(super) link: bool,
 }
 
 impl Faults {

@@ -183,6 +183,8 @@ fn probe_target(folder: &Dir, stat: &Stat) -> (Holds, Capabilities) {
     let can = known.unwrap_or_else(|| Capabilities {
         // Windows' servers, and most others by default.
         case_sensitive: !matches!(file_system, "cifs" | "smb3"),
+        // Some that programs serve have none, and the kernel refuses them as it refuses what may not be.
+        hard_links: !file_system.starts_with("fuse"),
         ..Capabilities::all()
     });
     (holds, can)

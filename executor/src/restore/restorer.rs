@@ -182,7 +182,8 @@ impl Restorer<'_> {
             let message = "its capabilities are left out: no sealed manifest vouches for them";
             self.entry_problem(item, ProblemKind::Unvouched, message.into());
         }
-        for sentence in faults.sentences {
+        self.tally.apart += u64::from(faults.apart.is_some());
+        for sentence in faults.apart.into_iter().chain(faults.sentences) {
             self.entry_problem(item, ProblemKind::Metadata, sentence);
         }
     }

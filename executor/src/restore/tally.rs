@@ -21,6 +21,8 @@ pub(super) struct Tally {
     unlisted: u64,
     /// Those of them that are rights which nothing vouches for.
     unvouched: u64,
+    /// Those of them that are copies of what they should be hard links of.
+    pub(super) apart: u64,
     /// What to say besides, in sentences.
     pub(super) notes: Vec<String>,
     /// Entries whose owner only root may set.
@@ -45,13 +47,14 @@ pub(super) struct Tally {
     pub(super) damaged: u64,
 }
 
-/// Entries of whose metadata something cannot be held.
+/// Entries of which something beside the content cannot be held.
 #[derive(Default)]
 pub(super) struct LimitCounts {
     owners: u64,
     modes: u64,
     times: u64,
     attributes: u64,
+    links: u64,
 }
 
 impl LimitCounts {
@@ -60,6 +63,7 @@ impl LimitCounts {
         self.modes += u64::from(limits.mode);
         self.times += u64::from(limits.time);
         self.attributes += u64::from(limits.attributes);
+        self.links += u64::from(limits.link);
     }
 
     fn note(&self) -> Option<String> {
@@ -68,6 +72,7 @@ impl LimitCounts {
             (self.modes, "mode"),
             (self.times, "time"),
             (self.attributes, "attributes"),
+            (self.links, "hard link"),
         ];
         let some = all.into_iter().filter(|(count, _)| *count > 0);
         let some: Vec<String> = some
@@ -191,6 +196,9 @@ impl Tally {
             format!(
                 "somebody else put it into {folder}: look at it there; what is yours can be copied by hand"
             )
+        } else if self.apart == self.problem_count {
+            "remove these copies and run the same restore again: what is missing is linked then"
+                .to_owned()
         } else {
             "look at the listed paths; running the same restore again tries them again".to_owned()
         }

@@ -260,8 +260,18 @@ fn link_to_basis(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result
     }
 }
 
-/// Makes the entry anew; says whether the destination can hold such a thing. What it cannot hold
-/// stands in the manifest and comes back from there.
+/// Whether an error says that this very entry is beyond a file system that holds others of its kind, tonight as
+/// in each other night: the target of a symlink is too long for it (XFS holds 1024 bytes), a kind of file is
+/// unknown to it. The manifest holds it instead.
+fn is_beyond(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::NAMETOOLONG | Errno::INVAL | Errno::NOTSUP | Errno::NOSYS
+    )
+}
+
+/// Makes the entry anew; says whether it is there. What is not stands in the manifest and comes back from
+/// there; where the destination could hold it, that is a problem.
 fn make_anew(
     worker: &mut Worker<'_>,
     item: &BuildItem,
@@ -279,10 +289,11 @@ fn make_anew(
     };
     match made {
         Ok(()) => {}
-        Err(error) if ends_everything(error) => {
-            return Err(Error::io("make", &worker.here(), error));
+        Err(error) if is_beyond(error) => return Ok(false),
+        Err(error) => {
+            worker.not_stored("make it", error)?;
+            return Ok(false);
         }
-        Err(_) => return Ok(false),
     }
     if !capability_checks::is_made(new, name, entry.kind)? {
         return Ok(false);

@@ -27,8 +27,33 @@ pub(crate) fn set_aside(dir: &Dir, name: &str) -> Result<(), Errno> {
     let now = Clock::default().now();
     let aside = format!("{prefix}{}", now.format("%Y-%m-%d_%H-%M-%S"));
     match dir.rename_new(OsStr::new(name), dir, OsStr::new(&aside)) {
+        // It is not there, and could not be read for want of something else.
+        Err(Errno::NOENT) => Ok(()),
         // In the same second, which is a clock's that stands still.
         Err(Errno::EXIST) => dir.rename_over(OsStr::new(name), OsStr::new(&aside)),
         done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_needs_no_setting_aside() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::from_fd(File::open(temp.path()).unwrap().into());
+        set_aside(&dir, "health.json").unwrap();
+        std::fs::write(temp.path().join("health.json"), "{").unwrap();
+        set_aside(&dir, "health.json").unwrap();
+        let left = dir.names().unwrap();
+        assert_eq!(left.len(), 1);
+        assert!(
+            left[0]
+                .to_str()
+                .is_some_and(|name| name.starts_with("health.json.damaged-"))
+        );
     }
 }

@@ -74,12 +74,6 @@ pub fn run_rotate_step(
         ask_approval(store, run_id, rotation)?;
     }
     let mut outcome = rotation_outcome(rotation);
-    let wants_links = !rotation.links.is_empty() || rotation.latest.is_some();
-    if wants_links && !symlinks {
-        outcome
-            .message
-            .push_str("; links are left out, for the destination has no symlinks");
-    }
     add_stuck(&mut outcome, &stuck);
     Ok(outcome)
 }

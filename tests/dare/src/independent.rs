@@ -206,8 +206,8 @@ pub(crate) fn has_rsync() -> bool {
     is_installed("rsync")
 }
 
-/// What a manifest says of the files in a tree, for sha256sum, and how many entries it has. It is read here by
-/// docs/format.md alone.
+/// What a manifest says of the files in a tree, for sha256sum, and how many entries of it stand there. It is read here
+/// by docs/format.md alone.
 pub(crate) fn manifest_of(records: &Path) -> (Sums, usize) {
     let folder = records.join("manifest");
     let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
@@ -232,8 +232,9 @@ pub(crate) fn manifest_in(files: &[PathBuf]) -> (Sums, usize) {
     let mut sums = Sums::default();
     let mut entries = 0;
     for line in lines.filter(|line| line.starts_with(b".")) {
-        entries += 1;
         let mut words = line.split(|byte| *byte == b' ');
+        // What the manifest alone holds; that it is told, the comparison with the source finds.
+        entries += usize::from(!words.clone().any(|word| word == b"absent"));
         let path = words.next().unwrap_or_default();
         let digest = words.find_map(|word| word.strip_prefix(b"sha256digest="));
         if let Some(digest) = digest {

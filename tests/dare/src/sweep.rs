@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use test_support::{Mounted, Random, run_tool};
 
 use crate::{
-    deed::Deed,
+    deed::{BACK, Deed},
     life::{ERRORS, Life, Setting},
     news::News,
     power::{FORMATS, Format},
@@ -174,6 +174,12 @@ pub(crate) fn live(setting: &Setting, number: u64, points: Points) -> Outcome {
             }
             // In another round at others of the same kinds.
             if until.is_none() || (turn + turn / kinds.len()).is_multiple_of(4) {
+                let said = done.ran.all();
+                let apart = ["remove these copies", "the hard link of"];
+                if apart.iter().any(|words| said.contains(words)) {
+                    // With all else, which is simpler than to read out of it which they are.
+                    run_tool("rm", ["-rf", &life.world.text(BACK)]);
+                }
                 life.goes_on(scenario.deed, &words, &what)?;
             }
             Ok(())
