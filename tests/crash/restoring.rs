@@ -134,7 +134,107 @@ fn a_name_that_cannot_be_linked_is_a_copy_that_is_told() {
     done.says("not its hard link").says("remove these copies");
     let copy = world.path("back/links/relative too");
     assert_eq!(fs::read_link(&copy).unwrap().to_str(), Some("one"));
+    // It stays as it is until a person removes it, and that is said.
+    world
+        .run(&words)
+        .expect(0)
+        .says("remove it and run the same restore again");
     fs::remove_file(copy).unwrap();
-    world.run(&words).expect(0);
+    let again = world.run(&words).expect(0);
+    assert!(!again.all().contains("hard link"), "{}", again.all());
     is_as_the_source(&from, &to);
+}
+
+/// How many calls of a name its thread has made up to a line, as strace counts them.
+fn nth_of_its_thread(lines: &[&str], at: usize, call: &str) -> usize {
+    let thread = |line: &str| line.split(' ').next().map(str::to_owned);
+    let is_one =
+        |line: &&&str| line.contains(&format!(" {call}(")) && thread(line) == thread(lines[at]);
+    lines[..=at].iter().filter(is_one).count()
+}
+
+#[test]
+fn a_single_file_whose_folder_cannot_be_opened_is_not_said_to_be_restored() {
+    let name = "a_single_file_whose_folder_cannot_be_opened_is_not_said_to_be_restored";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = World::new(&json!({}));
+    crate::tree::make(&world.source(), false);
+    world.apply(BEFORE[0]).expect(0);
+    let (from, to) = (world.text("src/sizes/4097"), world.text("one"));
+    let words = ["restore", "latest", &from, &to];
+    world.keep();
+    world.trace_words(&words, &["-e", "trace=openat"]).expect(0);
+    let trace = world.trace();
+    // Folders that are opened once more, that of the file among them.
+    let opened = |line: &str| line.contains(", \".\", ") && line.contains("O_DIRECTORY");
+    let lines: Vec<&str> = trace.lines().collect();
+    let points: Vec<usize> = (0..lines.len())
+        .filter(|at| opened(lines[*at]))
+        .map(|at| nth_of_its_thread(&lines, at, "openat"))
+        .collect();
+    assert!(!points.is_empty(), "{trace}");
+    for nth in points {
+        world.bring_back();
+        let _ = fs::remove_file(&to);
+        let inject = format!("inject=openat:error=ENFILE:when={nth}");
+        let done = world.trace_words(&words, &["-e", "trace=openat", "-e", &inject]);
+        let there = fs::read(&to).ok() == fs::read(&from).ok();
+        assert!(there || done.code != 0, "{nth}: {}", done.all());
+        let is_read_back = done.in_one_line().contains("1 file read back");
+        assert!(is_read_back || done.code != 0, "{nth}: {}", done.all());
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_back_is_told() {
+    let name = "a_folder_that_cannot_be_read_back_is_told";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = World::new(&json!({}));
+    crate::tree::make(&world.source(), false);
+    world.apply(BEFORE[0]).expect(0);
+    let (from, to) = (world.text("src"), world.text("back"));
+    let words = ["restore", "latest", &from, &to];
+    let trace = ["-e", "trace=openat,openat2,syncfs"];
+    // The first restore of a snapshot reads what the second has at hand.
+    for _ in 0..2 {
+        run_tool("rm", ["-rf", &to]);
+        world.trace_words(&words, &trace).expect(0);
+    }
+    let lines = world.trace();
+    let lines: Vec<&str> = lines.lines().collect();
+    let synced = lines.iter().position(|line| line.contains(" syncfs("));
+    let at = |wanted: &str| {
+        let after = lines
+            .iter()
+            .skip(synced.expect("a sync"))
+            .position(|line| line.contains(wanted));
+        let at = synced.unwrap() + after.expect(wanted);
+        let call = match lines[at].contains(" openat2(") {
+            true => "openat2",
+            false => "openat",
+        };
+        (call, nth_of_its_thread(&lines, at, call))
+    };
+    let (call, nth) = at("\"sizes\"");
+    let mut told = 0;
+    // Which call it is depends a little on who copies when.
+    for nth in nth - 6..=nth + 6 {
+        run_tool("rm", ["-rf", &to]);
+        let inject = format!("inject={call}:error=ENFILE:when={nth}");
+        let done = world.trace_words(&words, &[trace[0], trace[1], "-e", &inject]);
+        let said = done.in_one_line();
+        let is_read_back = said.contains("67 files read back");
+        assert!(is_read_back || done.code != 0, "{nth}: {}", done.all());
+        if said.contains("it was not read back") {
+            told += 1;
+            done.expect(3).says("the same restore again reads it");
+            world.run(&words).expect(0);
+            is_as_the_source(&from, &to);
+        }
+    }
+    assert!(told > 0, "{call} {nth}");
 }

@@ -43,7 +43,7 @@ impl Restorer<'_> {
                 Ok(None)
             }
             Ok(Leaf::Nowhere) => Ok(None),
-            Ok(Leaf::File { aside }) => Ok(self.copy(item, aside)),
+            Ok(Leaf::File { aside }) => self.copy(item, aside),
             Err(fault) => {
                 self.fault(&item, fault)?;
                 Ok(None)
@@ -63,6 +63,9 @@ impl Restorer<'_> {
         if let Some(there) = &there
             && self.is_there(item, shown, there)?
         {
+            let first = group.and_then(|group| self.links.get(&group));
+            let is_apart = first.is_some_and(|(_, inode)| *inode != (there.dev, there.ino));
+            self.tally.stand_apart += u64::from(is_apart && self.job.place.can.hard_links);
             self.remember(group, item, (there.dev, there.ino));
             return Ok(Leaf::Made);
         }
@@ -159,11 +162,11 @@ impl Restorer<'_> {
     }
 
     /// The copy of a file that a thread is to make.
-    fn copy(&mut self, item: RestoreItem, aside: bool) -> Option<Copy> {
+    fn copy(&mut self, item: RestoreItem, aside: bool) -> Result<Option<Copy>> {
         let Some(parent) = self.source.parent().filter(|_| item.is_stored) else {
             let because = "it is not in the snapshot".into();
             self.entry_problem(&item, ProblemKind::Unreadable, because);
-            return None;
+            return Ok(None);
         };
         let parent = Arc::clone(parent);
         let frame = self.frames.last().and_then(Option::as_ref);
@@ -172,7 +175,14 @@ impl Restorer<'_> {
             Some(frame) => (Arc::clone(&frame.dir), item.name.clone(), frame.inherits),
             None => {
                 let place = &self.job.place;
-                let dir = place.parent.again().ok()?;
+                let dir = match place.parent.again() {
+                    Ok(dir) => dir,
+                    Err(error) => {
+                        let fault = RestoreFault::of(error, self.job.shown_path(&item.path));
+                        self.fault(&item, fault)?;
+                        return Ok(None);
+                    }
+                };
                 let inherits = metadata::passes_acl_on(&place.parent);
                 (Arc::new(dir), place.name.clone(), inherits)
             }
@@ -181,7 +191,7 @@ impl Restorer<'_> {
         if let Some(count) = &count {
             count.under_way.fetch_add(1, Ordering::AcqRel);
         }
-        Some(Copy {
+        Ok(Some(Copy {
             parent,
             item,
             dir,
@@ -190,7 +200,7 @@ impl Restorer<'_> {
             is_private,
             aside,
             count,
-        })
+        }))
     }
 
     fn remember(&mut self, group: Option<(u64, u64)>, item: &RestoreItem, inode: Inode) {

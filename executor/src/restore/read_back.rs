@@ -6,9 +6,12 @@
 
 use std::{collections::HashSet, ffi::OsString, fs::File, num::NonZeroU64, sync::Arc};
 
-use rustix::fs::{Advice, fadvise};
+use rustix::{
+    fs::{Advice, fadvise},
+    io::Errno,
+};
 use schema::{
-    Digest, StoredPathBuf,
+    Digest, StoredPath, StoredPathBuf,
     escape::display,
     journal::{Problem, ProblemKind},
 };
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::{
     copy::Copier,
-    error::Result,
+    error::{Result, system_reason},
     event::{Context, Event, Phase, Progress, Stop},
     sys::{Dir, Kind, Stat, stat::Nanos},
     worker_pool::{Coordinator, run_in_order},
@@ -34,13 +37,17 @@ const BYTES: u64 = 4 << 20;
 /// The kernel's times of files lag behind its clock by up to a tick.
 const LAG: Nanos = 50_000_000;
 
+const NOT_READ: &str = "it was not read back, so that nobody knows whether the disk holds it";
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
     /// Files that are as the manifest recorded them.
     pub(super) files: u64,
     /// Files that are not.
-    pub(super) problems: Vec<Problem>,
+    pub(super) damaged: Vec<Problem>,
+    /// What could not be read back, of which nothing is known.
+    pub(super) not_read: Vec<Problem>,
 }
 
 /// The time from which on what changes is the restore's work.
@@ -105,19 +112,28 @@ struct Written {
     path: StoredPathBuf,
 }
 
-/// A file that was read.
+/// A file that was asked for.
 struct Read {
     path: StoredPathBuf,
     bytes: u64,
-    /// The name that it has now, if it is not as it should be.
-    fault: Result<Option<String>>,
+    found: Result<Found>,
+}
+
+/// What was found where a file was written.
+enum Found {
+    /// What the manifest recorded.
+    Same,
+    /// Something else, which has this name now.
+    Damaged(String),
+    /// It could not be opened.
+    NotRead(Errno),
 }
 
 impl Written {
     /// Has the disk begin to read it.
     fn ask(self) -> Asked {
-        let file = self.dir.file(&self.name).ok();
-        if let Some(file) = &file {
+        let file = self.dir.file(&self.name);
+        if let Ok(file) = &file {
             // Of what is only in memory nothing is proved.
             let _ = fadvise(file, 0, None, Advice::DontNeed);
             let _ = fadvise(file, 0, NonZeroU64::new(BYTES), Advice::WillNeed);
@@ -129,33 +145,34 @@ impl Written {
     }
 }
 
-/// A file that the disk is reading; none if it is not to be had.
+/// A file that the disk is reading, or why it cannot be opened.
 struct Asked {
     written: Written,
-    file: Option<File>,
+    file: std::result::Result<File, Errno>,
 }
 
 impl Asked {
     fn read(self, copier: &mut Copier, stop: &Stop) -> Read {
         let Self { written, file } = self;
-        let digest = file.map(|file| compare::digest_of_open(&file, &written.stat, copier, stop));
-        let digest = digest.transpose().map(Option::flatten);
-        let fault = digest.map(|digest| {
-            (digest != Some(written.wanted)).then(|| {
-                let kept = naming::rename_beside(
-                    &written.dir,
-                    &written.name,
-                    &written.name,
-                    names::DAMAGED,
-                );
-                let name = kept.unwrap_or(written.name);
-                display(crate::sys::bytes(&name))
-            })
-        });
+        let found = match file {
+            Err(error) => Ok(Found::NotRead(error)),
+            Ok(file) => {
+                let digest = compare::digest_of_open(&file, &written.stat, copier, stop);
+                digest.map(|digest| match digest == Some(written.wanted) {
+                    true => Found::Same,
+                    false => {
+                        let (dir, name) = (&written.dir, &written.name);
+                        let kept = naming::rename_beside(dir, name, name, names::DAMAGED);
+                        let name = kept.as_ref().unwrap_or(name);
+                        Found::Damaged(display(crate::sys::bytes(name)))
+                    }
+                })
+            }
+        };
         Read {
             path: written.path,
             bytes: written.stat.size,
-            fault,
+            found,
         }
     }
 }
@@ -165,7 +182,13 @@ impl ReadBack<'_> {
     fn written(&mut self, item: &RestoreItem) -> Option<Written> {
         let wanted = item.wanted.digest.filter(|_| item.listed)?;
         let (dir, name) = self.at(item)?;
-        let stat = dir.look(&name).ok()??;
+        let stat = match dir.look(&name) {
+            Ok(stat) => stat?,
+            Err(error) => {
+                self.not_read(&item.path, error);
+                return None;
+            }
+        };
         let is_new = stat.ctime >= self.since || !self.job.place.holds.modes;
         let is_it = stat.kind == Kind::File && stat.size == item.wanted.size && is_new;
         if !is_it || (stat.nlink > 1 && !self.seen.insert((stat.dev, stat.ino))) {
@@ -180,12 +203,17 @@ impl ReadBack<'_> {
         })
     }
 
-    fn at(&self, item: &RestoreItem) -> Option<(Arc<Dir>, OsString)> {
+    fn at(&mut self, item: &RestoreItem) -> Option<(Arc<Dir>, OsString)> {
         match self.folders.last() {
             None => {
                 let place = &self.job.place;
-                let parent = place.parent.again().ok()?;
-                Some((Arc::new(parent), place.name.clone()))
+                match place.parent.again() {
+                    Ok(parent) => Some((Arc::new(parent), place.name.clone())),
+                    Err(error) => {
+                        self.not_read(&item.path, error);
+                        None
+                    }
+                }
             }
             Some(folder) => Some((Arc::clone(folder.as_ref()?), item.name.clone())),
         }
@@ -193,14 +221,32 @@ impl ReadBack<'_> {
 
     fn enter(&mut self, item: &RestoreItem) {
         let folder = self.at(item).and_then(|(dir, name)| {
-            let there = dir.look(&name).ok()??;
-            let through = self.job.through(&item.path, &there).ok()?;
-            through.or_else(|| dir.folder(&name).ok())
+            let opened = dir.look(&name).and_then(|there| {
+                let there = there.ok_or(Errno::NOENT)?;
+                let through = self.job.through(&item.path, &there)?;
+                through.map_or_else(|| dir.folder(&name), Ok)
+            });
+            opened
+                .inspect_err(|error| self.not_read(&item.path, *error))
+                .ok()
         });
         if folder.is_none() {
             self.source.skip_content();
         }
         self.folders.push(folder.map(Arc::new));
+    }
+
+    /// Notes what could not be read back. What is not there was told when it could not be restored, or is
+    /// somebody else's doing since.
+    fn not_read(&mut self, path: &StoredPath, error: Errno) {
+        if matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) {
+            return;
+        }
+        self.proof.not_read.push(Problem {
+            path: self.source.on_source(path),
+            kind: ProblemKind::Unreadable,
+            message: format!("{NOT_READ}: {}", system_reason(&error.into())),
+        });
     }
 }
 
@@ -223,8 +269,12 @@ impl Coordinator for ReadBack<'_> {
                         files.push(file);
                     }
                 }
-                // What could not be restored was told.
-                Some(Step::Leaf(_) | Step::Fault(_)) => {}
+                Some(Step::Leaf(_)) => {}
+                // Of what is read of the snapshot for this: what could not be restored either was told.
+                Some(Step::Fault(problem)) => self.proof.not_read.push(Problem {
+                    message: format!("{NOT_READ}: {}", problem.message),
+                    ..problem
+                }),
             }
         }
         Ok((!files.is_empty()).then_some(files))
@@ -234,9 +284,10 @@ impl Coordinator for ReadBack<'_> {
         for read in done {
             self.progress.entries += 1;
             self.progress.bytes += read.bytes;
-            match read.fault? {
-                None => self.proof.files += 1,
-                Some(name) => self.proof.problems.push(Problem {
+            match read.found? {
+                Found::Same => self.proof.files += 1,
+                Found::NotRead(error) => self.not_read(&read.path, error),
+                Found::Damaged(name) => self.proof.damaged.push(Problem {
                     path: self.source.on_source(&read.path),
                     kind: ProblemKind::Unreadable,
                     message: format!(

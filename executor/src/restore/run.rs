@@ -108,9 +108,12 @@ pub(super) fn restore_all(
     if job.choice.read_back {
         let proof = read_back::read_back(job, run.since, context).map_err(restore_interrupted)?;
         run.tally.read_back = proof.files;
-        run.tally.damaged += proof.problems.len() as u64;
-        for problem in proof.problems {
+        run.tally.damaged += proof.damaged.len() as u64;
+        for problem in proof.damaged {
             run.tally.problem(problem);
+        }
+        for problem in proof.not_read {
+            run.tally.not_read_back(problem);
         }
     }
     // Whatever takes place until here, the same restore reads back once more what this one wrote.

@@ -23,6 +23,8 @@ pub(super) struct Tally {
     unvouched: u64,
     /// Those of them that are copies of what they should be hard links of.
     pub(super) apart: u64,
+    /// Entries that were there already, as copies of what they should be hard links of.
+    pub(super) stand_apart: u64,
     /// What to say besides, in sentences.
     pub(super) notes: Vec<String>,
     /// Entries whose owner only root may set.
@@ -43,6 +45,8 @@ pub(super) struct Tally {
     pub(super) kept_aside: u64,
     /// Files that were read back and are as the manifest recorded them.
     pub(super) read_back: u64,
+    /// Files and folders that could not be read back.
+    not_read_back: u64,
     /// Files whose content is not what the manifest recorded.
     pub(super) damaged: u64,
 }
@@ -100,6 +104,19 @@ impl Tally {
     fn notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(self.limits.note());
+        if self.stand_apart > 0 {
+            let (are, them) = match self.stand_apart {
+                1 => ("1 name that was there is a copy of a file".to_owned(), "it"),
+                count => (
+                    format!("{count} names that were there are copies of files"),
+                    "them",
+                ),
+            };
+            notes.push(format!(
+                "{are} whose hard link the snapshot has: remove {them} and run the same restore again to \
+                 have {them} linked"
+            ));
+        }
         let (count, named) = &self.flags_left;
         if *count > 0 {
             let more = count - named.len() as u64;
@@ -134,6 +151,16 @@ impl Tally {
         self.unvouched += u64::from(problem.kind == ProblemKind::Unvouched);
         if self.problems.len() < LISTED {
             self.problems.push(problem);
+        }
+    }
+
+    /// Adds a path that could not be read back, unless something of it was told already.
+    pub(super) fn not_read_back(&mut self, problem: Problem) {
+        let is_told = self.problems.iter().any(|told| told.path == problem.path);
+        // Nobody knows any more what was told of those that are only counted.
+        if !is_told && self.problem_count <= LISTED as u64 {
+            self.not_read_back += 1;
+            self.problem(problem);
         }
     }
 
@@ -196,6 +223,8 @@ impl Tally {
             format!(
                 "somebody else put it into {folder}: look at it there; what is yours can be copied by hand"
             )
+        } else if self.not_read_back == self.problem_count {
+            "all is restored; the same restore again reads it and compares".to_owned()
         } else if self.apart == self.problem_count {
             "remove these copies and run the same restore again: what is missing is linked then"
                 .to_owned()

@@ -249,6 +249,9 @@ impl Life<'_> {
         if what.contains("keeps its own time") {
             (is, was) = (is.without_times(), was.without_times());
         }
+        if what.contains("hard link") {
+            (is, was) = (is.of_files_apart(), was.of_files_apart());
+        }
         match was.difference(&is) {
             None => Ok(()),
             Some(differs) => Err(Trouble::Lost(format!("restored, and {differs}: {what}"))),

@@ -174,10 +174,8 @@ pub(crate) fn live(setting: &Setting, number: u64, points: Points) -> Outcome {
             }
             // In another round at others of the same kinds.
             if until.is_none() || (turn + turn / kinds.len()).is_multiple_of(4) {
-                let said = done.ran.all();
-                let apart = ["remove these copies", "the hard link of"];
-                if apart.iter().any(|words| said.contains(words)) {
-                    // With all else, which is simpler than to read out of it which they are.
+                if done.ran.all().contains("is used instead") {
+                    // What stands there is of another snapshot.
                     run_tool("rm", ["-rf", &life.world.text(BACK)]);
                 }
                 life.goes_on(scenario.deed, &words, &what)?;
