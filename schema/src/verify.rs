@@ -92,6 +92,9 @@ pub struct Verification {
     pub ended_at: DateTime<FixedOffset>,
     /// The snapshots that were compared.
     pub snapshots: Vec<VerifiedSnapshot>,
+    /// Where snapshots may stand that nobody could look at, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_at: Vec<String>,
     /// Entries of manifests that were compared.
     pub entries: u64,
     /// Files whose content was read; each inode is read once.

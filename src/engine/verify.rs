@@ -5,7 +5,10 @@ use executor::{
     error::Result,
     state_dir::StateDir,
     store::Store,
-    verify::{self, heal, memory, snapshots, snapshots::FoundSnapshot},
+    verify::{
+        self, heal, memory,
+        snapshots::{self, FoundSnapshot, FoundSnapshots},
+    },
 };
 use planner::{
     naming::{self, Candidate},
@@ -60,6 +63,19 @@ pub fn damage_left(found: &Verification) -> u64 {
 struct Chosen {
     all: Vec<FoundSnapshot>,
     places: Vec<usize>,
+    /// Where there may be more, and why nobody knows.
+    not_looked_at: Vec<String>,
+}
+
+impl Chosen {
+    fn of(found: FoundSnapshots, places: Vec<usize>) -> Self {
+        let not_looked_at = found.not_looked_at.into_iter();
+        Self {
+            all: found.all,
+            places,
+            not_looked_at: not_looked_at.map(|error| error.message).collect(),
+        }
+    }
 }
 
 impl Engine {
@@ -112,7 +128,7 @@ impl Engine {
             });
             // What they say is compared with what is there, and the rest can be repaired then.
             store = self.open_store_present()?;
-            chosen = operation.same_snapshots(&chosen, &store)?;
+            chosen = operation.same_snapshots(&chosen, &store);
             found = operation.compare_snapshots(request, &store, &chosen)?;
             found.rebuilt = Some(*report);
         }
@@ -173,6 +189,7 @@ impl VerifyOutcome {
         match self {
             Self::RepairNotBegun(_) => false,
             Self::Verified(found) => match found.repair {
+                _ if !found.not_looked_at.is_empty() => false,
                 _ if found
                     .against_state
                     .as_ref()
@@ -195,8 +212,9 @@ impl Operation<'_> {
         store: &Store,
         chosen: &Chosen,
     ) -> Result<Verification> {
-        let Chosen { all, places } = chosen;
+        let Chosen { all, places, .. } = chosen;
         let mut found = verify::verify_snapshots(store, all, places, request.depth, self.context)?;
+        found.not_looked_at.clone_from(&chosen.not_looked_at);
         found.against_state = request
             .against_state
             .then(|| snapshots::compare_with_kept(store, all));
@@ -233,16 +251,20 @@ impl Operation<'_> {
 
     /// The snapshots that are meant.
     fn choose_snapshots(&self, request: &VerifyRequest, store: &Store) -> Result<Chosen> {
-        let all = snapshots::all_snapshots(store, *self.now.offset())?;
+        let mut found = snapshots::all_snapshots(store, *self.now.offset());
+        if found.all.is_empty() && !found.not_looked_at.is_empty() {
+            return Err(found.not_looked_at.remove(0));
+        }
+        let all = &found.all;
         let Some(name) = &request.snapshot else {
             if all.is_empty() {
                 return Err(Error::refused("there is no snapshot yet")
                     .hint("`backup apply` makes the first one"));
             }
             let places = (0..all.len()).collect();
-            return Ok(Chosen { all, places });
+            return Ok(Chosen::of(found, places));
         };
-        snapshots::refuse_unmanaged(store, &all, name)?;
+        snapshots::refuse_unmanaged(store, all, name)?;
         let candidates: Vec<Candidate> = all
             .iter()
             .map(|one| Candidate {
@@ -254,19 +276,16 @@ impl Operation<'_> {
             .collect();
         let at = naming::named(name, &candidates, self.now.to_utc());
         let at = at.map_err(|message| naming_error(NamingRefusal::of_name(message)))?;
-        Ok(Chosen {
-            all,
-            places: vec![at],
-        })
+        Ok(Chosen::of(found, vec![at]))
     }
 
     /// The same snapshots, after their records were made anew.
-    fn same_snapshots(&self, chosen: &Chosen, store: &Store) -> Result<Chosen> {
+    fn same_snapshots(&self, chosen: &Chosen, store: &Store) -> Chosen {
         let ids: Vec<_> = chosen.places.iter().map(|at| chosen.all[*at].id).collect();
-        let all = snapshots::all_snapshots(store, *self.now.offset())?;
-        let places = (0..all.len()).filter(|at| ids.contains(&all[*at].id));
+        let found = snapshots::all_snapshots(store, *self.now.offset());
+        let places = (0..found.all.len()).filter(|at| ids.contains(&found.all[*at].id));
         let places = places.collect();
-        Ok(Chosen { all, places })
+        Chosen::of(found, places)
     }
 
     /// Writes to what this machine remembers; where that cannot be, the result is told all the same.

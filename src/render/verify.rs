@@ -37,6 +37,16 @@ pub(crate) fn verification_page(found: &Verification, repairs: bool, style: &Sty
         page.blank();
         add_against_state(&mut page, compared, style);
     }
+    if !found.not_looked_at.is_empty() {
+        page.blank();
+        page.line(
+            0,
+            "There may be more snapshots, which nobody could look at:",
+        );
+    }
+    for because in &found.not_looked_at {
+        page.line(2, &printable(because));
+    }
     page.blank();
     add_verdict(&mut page, found, repairs, style);
     page.into_string()
@@ -214,6 +224,14 @@ fn add_verdict(page: &mut Page, found: &Verification, repairs: bool, style: &Sty
         page.line(0, &style.red(style.bold(text)));
         let hint = "of what is gone or unknown somebody else may know; what is unknown is taken over by \
                     the next run, unless its folder is moved away before";
+        hint::add(page, 2, hint);
+        return;
+    }
+    if found.damage_count == 0 && !found.not_looked_at.is_empty() {
+        let text = "What could be looked at is whole.";
+        page.line(0, &style.yellow(style.bold(text)));
+        let hint =
+            "run the same again; where that changes nothing, look at `dmesg` and at the drive";
         hint::add(page, 2, hint);
         return;
     }

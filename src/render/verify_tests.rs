@@ -29,6 +29,7 @@ fn found(depth: Depth, damage: Vec<Damage>) -> Verification {
                 verdict: Verdict::Whole,
             })
             .into(),
+        not_looked_at: Vec::new(),
         entries: 300,
         files_read: 90,
         bytes_read: 5 << 30,

@@ -346,7 +346,7 @@ fn a_snapshot_that_a_run_removes_meanwhile_is_not_damaged() {
         .parse::<chrono::DateTime<chrono::FixedOffset>>()
         .unwrap()
         .offset();
-    let all = snapshots::all_snapshots(&store, offset).unwrap();
+    let all = snapshots::all_snapshots(&store, offset).all;
     let newest = &all[1];
     let observer = Removes {
         from: lab.stored(&format!("{}/{}", newest.home, newest.id)),

@@ -337,3 +337,43 @@ fn a_tier_link_that_could_not_be_read_goes_with_its_snapshot() {
     world.apply(LATER).expect(0);
     all_whole(&world.host());
 }
+
+#[test]
+fn a_tier_that_cannot_be_looked_at_is_not_said_to_be_whole() {
+    let name = "a_tier_that_cannot_be_looked_at_is_not_said_to_be_whole";
+    if is_missing(name, &["rsync", "strace"], false) {
+        return;
+    }
+    let world = with_a_folder();
+    for now in &BEFORE[..3] {
+        world.apply(now).expect(0);
+    }
+    for words in [
+        &["verify", "--all"][..],
+        &["verify"],
+        &["verify", "--all", "--quick"],
+    ] {
+        world.run(words).expect(0).says("Whole.");
+        world
+            .trace_words(words, &["-e", "trace=openat,statx"])
+            .expect(0);
+        let trace = world.trace();
+        let before = |at: &str, call: &str| {
+            let end = trace.find(at).unwrap_or_else(|| panic!("{at}"));
+            trace[..end].matches(&format!(" {call}(")).count()
+        };
+        let newest = "2025-02-07_02-00-00\"";
+        let mut told = 0;
+        for (at, call) in [("\"daily\"", "openat"), (newest, "statx")] {
+            let inject = format!("inject={call}:error=EIO:when={}", before(at, call));
+            let done = world.trace_words(words, &["-e", "trace=openat,statx", "-e", &inject]);
+            let said = done.all();
+            assert!(said.contains("Whole.") || done.code != 0, "{call}: {said}");
+            if said.contains("nobody could look at") {
+                told += 1;
+                done.expect(3).says("input/output error").says("hint");
+            }
+        }
+        assert!(told > 0, "{words:?}");
+    }
+}

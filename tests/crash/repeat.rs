@@ -134,7 +134,7 @@ fn a_repair_that_is_run_again_changes_nothing() {
         world.source().to_str().unwrap(),
     )];
     let verified = || {
-        let all = snapshots::all_snapshots(&store, *plan.created_at.offset()).unwrap();
+        let all = snapshots::all_snapshots(&store, *plan.created_at.offset()).all;
         let chosen: Vec<usize> = (0..all.len()).collect();
         let found = verify::verify_snapshots(&store, &all, &chosen, Depth::Full, context).unwrap();
         (all, found)

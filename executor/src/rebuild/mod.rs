@@ -287,7 +287,7 @@ impl Records<'_> {
     /// The snapshots whose manifests tell what was sealed, the nearest in time first. Of one in segments
     /// each is held against its list when it is read.
     fn neighbours(&self) -> Result<Vec<FoundSnapshot>> {
-        let all = snapshots::all_snapshots(self.store, *self.step.started_at.offset())?;
+        let all = snapshots::all_snapshots(self.store, *self.step.started_at.offset()).all;
         let mut whole = Vec::new();
         for found in all.into_iter().filter(|found| found.id != self.step.id) {
             let Ok(record) = &found.record else {

@@ -104,6 +104,7 @@ pub fn verify_snapshots(
         started_at,
         ended_at: context.clock.now(),
         snapshots,
+        not_looked_at: Vec::new(),
         entries: total,
         files_read,
         bytes_read,

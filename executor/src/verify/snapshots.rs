@@ -50,48 +50,69 @@ impl FoundSnapshot {
     }
 }
 
-/// All snapshots of a destination, oldest first; `offset` is the local one.
-///
-/// # Errors
-/// Fails if the tiers cannot be listed.
-pub fn all_snapshots(store: &Store, offset: FixedOffset) -> Result<Vec<FoundSnapshot>> {
-    let mut all = Vec::new();
+/// What was found in the tiers.
+#[derive(Debug, Default)]
+pub struct FoundSnapshots {
+    /// The snapshots, oldest first.
+    pub all: Vec<FoundSnapshot>,
+    /// Tiers and names in them that could not be looked at, so that there may be more.
+    pub not_looked_at: Vec<Error>,
+}
+
+/// All snapshots of a destination; `offset` is the local one.
+#[must_use]
+pub fn all_snapshots(store: &Store, offset: FixedOffset) -> FoundSnapshots {
+    let mut found = FoundSnapshots::default();
     let mut seen = BTreeSet::new();
     let mut room = RecordRoom::of_outlines();
     let records = store.all_records();
     for tier in Tier::ALL {
-        // What cannot be opened is told by the scan, and hides no other tier.
-        let Ok(Some(dir)) = store.tier(tier) else {
-            continue;
-        };
-        let Ok(names) = dir.names() else {
-            continue;
+        // One that cannot be opened hides no other.
+        let names = store.tier(tier).and_then(|dir| {
+            let names = dir.map(|dir| dir.names().map(|names| (dir, names)));
+            let io = |error| store.io("list", tier.folder(), error);
+            names.transpose().map_err(io)
+        });
+        let (dir, names) = match names {
+            Ok(None) => continue,
+            Ok(Some(found)) => found,
+            Err(error) => {
+                found.not_looked_at.push(error);
+                continue;
+            }
         };
         for name in names {
             let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            let folder = dir.stat(&name).is_ok_and(|stat| stat.kind == Kind::Folder);
-            if !folder || seen.contains(&id) {
-                continue;
+            match dir.look(&name) {
+                Ok(Some(stat)) if stat.kind == Kind::Folder && !seen.contains(&id) => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    let at = format!("{}/{id}", tier.folder());
+                    found.not_looked_at.push(store.io("look at", &at, error));
+                    continue;
+                }
             }
-            let found = match records.of(id) {
+            let records = match records.of(id) {
                 Ok(None) => continue,
                 Ok(Some(records)) => Ok(records),
                 Err(error) => Err(error.message),
             };
             seen.insert(id);
-            let marks = found.as_ref().ok().and_then(|found| found.marks().ok());
-            all.push(FoundSnapshot {
+            let marks = records.as_ref().ok().and_then(|found| found.marks().ok());
+            found.all.push(FoundSnapshot {
                 id,
                 home: tier,
                 accepted: marks.is_some_and(|marks| marks.accepted),
-                record: found.and_then(|found| read_record(store, &found, id, &mut room)),
+                record: records.and_then(|found| read_record(store, &found, id, &mut room)),
             });
         }
     }
-    all.sort_by_key(|one| (one.started_at(offset), one.id));
-    Ok(all)
+    found
+        .all
+        .sort_by_key(|one| (one.started_at(offset), one.id));
+    found
 }
 
 /// How the records of all snapshots compare with the digests that are kept of their manifests.
