@@ -377,3 +377,27 @@ fn a_tier_that_cannot_be_looked_at_is_not_said_to_be_whole() {
         assert!(told > 0, "{words:?}");
     }
 }
+
+#[test]
+fn a_symlink_whose_time_was_not_set_is_made_anew_and_not_linked() {
+    let name = "a_symlink_whose_time_was_not_set_is_made_anew_and_not_linked";
+    if is_missing(name, &["rsync", "setfattr", "strace"], false) {
+        return;
+    }
+    let world = with_a_folder();
+    std::os::unix::fs::symlink("file", world.path("src/first/link")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    world.keep();
+    world.traced(NOW, &["-e", "trace=utimensat"]).expect(0);
+    let trace = world.trace();
+    let nth = 1 + trace
+        .lines()
+        .position(|line| line.contains("\"link\""))
+        .expect("its time is set");
+    world.bring_back();
+    let inject = format!("inject=utimensat:error=EACCES:when={nth}");
+    let done = world.traced(NOW, &["-e", "trace=utimensat", "-e", &inject]);
+    done.expect(3).says("src/first/link: cannot set the time");
+    world.apply(LATER).expect(0);
+    equal(&world, "latest");
+}

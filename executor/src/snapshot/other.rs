@@ -238,19 +238,42 @@ fn link_to_first(
     }
 }
 
+/// Whether a stored entry looks as it is made for one of the source: what could not be set on it was told
+/// once, and would be wrong in each snapshot that is linked to it.
+fn is_as_made(worker: &Worker<'_>, source: &Stat, found: &Stat) -> bool {
+    let build = worker.build;
+    let can = &build.capabilities;
+    let is_link = source.kind == Kind::Symlink;
+    let is_device = matches!(source.kind, Kind::CharDevice | Kind::BlockDevice);
+    if found.kind != source.kind || (is_device && found.device != source.device) {
+        return false;
+    }
+    if is_link && !can.symlink_metadata {
+        return true;
+    }
+    let owners = build.sets_owners();
+    // Linux knows no modes of symlinks.
+    let modes = can.modes && !is_link;
+    let mode = build.mode_there(source.kind, source.mode);
+    build.is_time(found, source.mtime)
+        && (!owners || (found.uid, found.gid) == (source.uid, source.gid))
+        && (!modes || (found.mode ^ mode) & 0o777 == 0)
+}
+
 /// Gives the entry the basis' inode.
 fn link_to_basis(worker: &mut Worker<'_>, item: &BuildItem, new: &Dir) -> Result<bool> {
     let Some(basis) = worker.basis_dir() else {
         return Ok(false);
     };
-    let kind = match &item.what {
-        super::jobs::ItemKind::Other(stat, _) => stat.kind,
-        _ => return Ok(false),
+    let super::jobs::ItemKind::Other(stat, _) = &item.what else {
+        return Ok(false);
     };
-    let is_it = |found: Stat| found.kind == kind && !worker.build.never_link(found.ino);
     let name = item.basis.as_ref().map(|entry| entry.stored_name());
     let name = name.unwrap_or(&item.name);
-    if !basis.stat(name).is_ok_and(is_it) {
+    let is_it = basis
+        .stat(name)
+        .is_ok_and(|found| is_as_made(worker, stat, &found) && !worker.build.never_link(found.ino));
+    if !is_it {
         return Ok(false);
     }
     match new.link_from(&basis, name, &item.name) {
